@@ -1,0 +1,165 @@
+"""The process that does the queued installations of one dom0, several side by side.
+
+It runs apart from the minion: without Salt in memory, and living on when the minion restarts. There
+is one per dom0; it ends when the queue is empty. Each job runs in a process of its own, forked and
+not started anew, so that many are cheap and none can harm another.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import domus_request
+from domus_errors import DomusError
+from domus_install import install
+from domus_isolation import run_isolated
+from domus_job import QUEUED, JobStore, Progress
+from domus_job_log import JobLog
+from domus_request import Request
+from domus_state_dir import StateDir
+from domus_worker_lock import WorkerLock
+
+POLL_SECONDS = 0.2
+
+
+class Worker:
+    """Drains the queue."""
+
+    def __init__(self, store: JobStore, lock: WorkerLock, perform: Callable[[str], int]) -> None:
+        self._store = store
+        self._lock = lock
+        self._perform = perform
+        self._children: dict[int, str] = {}
+
+    def run(self) -> None:
+        """Work until the queue is empty.
+
+        A job may be queued just when the last look found nothing. So the lock is given back first
+        and the queue looked at once more: whoever queues after that look finds the lock free and
+        starts another worker.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        while True:
+            self._drain()
+            self._lock.close()
+            if not self._store.unfinished() or not self._lock.take():
+                return
+
+    def _drain(self) -> None:
+        while True:
+            self._reap()
+            waiting = [u for u in self._store.unfinished() if u not in self._children.values()]
+            for uuid in waiting:
+                self._store.recover(uuid)
+            self._start_some(waiting)
+            if not self._children and not self._store.unfinished():
+                return
+            signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS)
+
+    def _start_some(self, uuids: list[str]) -> None:
+        """Start what is queued as far as the limit allows; the oldest first."""
+        jobs = [(uuid, self._store.read(uuid)) for uuid in uuids]
+        queued = [uuid for uuid, job in jobs if job and job["state"] == QUEUED]
+        # Those of a worker that was killed run on, and count.
+        elsewhere = len([job for _, job in jobs if job]) - len(queued)
+        for uuid in queued:
+            if len(self._children) + elsewhere >= domus_request.limit(self._store, uuid):
+                return
+            self._start(uuid)
+
+    def _start(self, uuid: str) -> None:
+        pid = os.fork()
+        if pid:
+            self._children[pid] = uuid
+            return
+        code = 70
+        try:
+            self._lock.close()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            code = self._perform(uuid)
+        except BaseException:  # noqa: BLE001 - this process ends here
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self._children.pop(pid, None)
+
+
+def perform(store: JobStore, uuid: str) -> int:
+    """Do one job in this process, whose end ends all that belongs to the job."""
+    with store.hold(uuid) as held:
+        job = store.read(uuid)
+        if not held or job is None or job["state"] != QUEUED:
+            return 0
+        log = JobLog(store.state_dir.file("jobs", uuid, ".log"), domus_request.secrets(store, uuid))
+        progress = Progress(store, job, log)
+        progress.begin()
+        try:
+            request = Request.parse(store.request(uuid), store.state_dir)
+            if request.is_simulated:
+                return _attempt(request, progress)
+            return run_isolated(lambda: _attempt(request, progress))
+        except DomusError as error:
+            progress.fail(str(error))
+            return 1
+
+
+def _attempt(request: Request, progress: Progress) -> int:
+    try:
+        install(request, progress)
+    except DomusError as error:
+        progress.fail(str(error))
+        return 1
+    except Exception as error:  # noqa: BLE001 - see below
+        # The last place that can put on record what went wrong; whatever it was, the customer's
+        # order must not wait for ever.
+        progress.log.line(traceback.format_exc())
+        progress.fail(f"Internal error in the installation: {type(error).__name__}: {error}")
+        return 1
+    progress.done()
+    return 0
+
+
+def tell_systemd_ready() -> None:
+    """Tell systemd that the lock is ours, so that whoever started us need not start another."""
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.connect("\0" + address[1:] if address.startswith("@") else address)
+            notify.sendall(b"READY=1")
+
+
+def main() -> int:
+    """Work on the queue of the state directory named on the command line."""
+    parser = argparse.ArgumentParser(description="Install what is queued on this dom0")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--lock-fd", type=int, help="an inherited descriptor that holds the lock")
+    parser.add_argument("--detach", action="store_true", help="return at once, work on behind")
+    arguments = parser.parse_args()
+    os.umask(0o022)
+    if arguments.detach and os.fork():
+        os._exit(0)
+    store = JobStore(StateDir(arguments.state_dir))
+    lock = WorkerLock(store.state_dir)
+    if arguments.lock_fd is not None:
+        lock.adopt(arguments.lock_fd)
+    elif not lock.take():
+        return 0
+    tell_systemd_ready()
+    Worker(store, lock, lambda uuid: perform(store, uuid)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Double entry: every booking sums to zero, and nothing that was booked is ever changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from domus.accounts.actor import Actor
+from domus.billing.models import LedgerEntry, LedgerTransaction
+from domus.core.money import Money
+
+REVENUE = "revenue"
+TAX = "tax"
+
+
+def receivable(account_id: int) -> str:
+    """Return the ledger account of what a customer owes; a debit is owed, a credit was paid."""
+    return f"receivable:{account_id}"
+
+
+def cash(gateway: str) -> str:
+    """Return the ledger account of the money that came through a gateway."""
+    return f"cash:{gateway}"
+
+
+def book(
+    session: Session,
+    kind: str,
+    reference: str,
+    entries: Sequence[tuple[str, Money]],
+    *,
+    actor: Actor,
+    now: datetime,
+    details: Mapping[str, Any] | None = None,
+) -> LedgerTransaction:
+    """Write one booking: ``entries`` are (ledger account, amount), debits positive; those of nothing are left out.
+
+    The reference is unique for ever, so the database refuses to book the same thing twice. Raises ValueError when the
+    entries do not sum to zero in each currency: that is a fault of the caller, never of a person.
+    """
+    kept = [(account, amount) for account, amount in entries if amount]
+    sums: dict[str, Money] = {}
+    for _, amount in kept:
+        sums[amount.currency] = sums.get(amount.currency, Money.zero(amount.currency)) + amount
+    if not kept or any(sums.values()):
+        raise ValueError(
+            f"booking {reference} does not balance: {', '.join(map(str, sums.values())) or 'no entries'}"
+        )
+    transaction = LedgerTransaction(
+        at=now,
+        kind=kind,
+        reference=reference,
+        actor=actor.name,
+        details=dict(details or {}),
+        entries=[
+            LedgerEntry(ledger_account=account, currency=amount.currency, amount_minor=amount.minor)
+            for account, amount in kept
+        ],
+    )
+    session.add(transaction)
+    session.flush()
+    return transaction
+
+
+def balances(session: Session) -> dict[str, list[Money]]:
+    """Return the balance of every ledger account in each currency that it was used with."""
+    total = sa.func.sum(LedgerEntry.amount_minor)
+    query = (
+        sa.select(LedgerEntry.ledger_account, LedgerEntry.currency, total)
+        .group_by(LedgerEntry.ledger_account, LedgerEntry.currency)
+        .order_by(LedgerEntry.ledger_account, LedgerEntry.currency)
+    )
+    found: dict[str, list[Money]] = {}
+    for account, currency, minor in session.execute(query):
+        found.setdefault(account, []).append(Money(int(minor), currency))
+    return found

@@ -1,0 +1,217 @@
+"""Invoices and payments of orders. Each function works in the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from domus.accounts.actor import Actor
+from domus.billing import ledger
+from domus.billing.models import (
+    Invoice,
+    InvoiceLine,
+    InvoiceState,
+    Order,
+    Payment,
+    PaymentState,
+    Subscription,
+)
+from domus.billing.numbers import invoice_series, next_number
+from domus.core.errors import Conflict
+from domus.core.money import Money
+from domus.core.texts import one_line
+
+__all__ = ["cancel_invoice", "next_number", "open_order_invoice", "refund", "settle", "start_subscription"]
+
+
+def open_order_invoice(session: Session, order: Order, *, now: datetime) -> Invoice:
+    """Ask for the first period and the set-up fee of an order. The invoice gets its number when it is paid."""
+    price = order.price
+    lines = [
+        InvoiceLine(text=f"{price.product.name}, {price.period.describe()}", net_minor=price.amount_minor)
+    ]
+    if price.setup_fee:
+        lines.append(InvoiceLine(text=f"{price.product.name}, set-up fee", net_minor=price.setup_fee_minor))
+    net = price.amount + price.setup_fee
+    invoice = Invoice(
+        account_id=order.account_id,
+        order=order,
+        state=InvoiceState.OPEN,
+        currency=net.currency,
+        net_minor=net.minor,
+        tax_minor=0,
+        gross_minor=net.minor,
+        issued_at=now,
+        lines=lines,
+    )
+    session.add(invoice)
+    session.flush()
+    return invoice
+
+
+def settle(
+    session: Session,
+    invoice: Invoice,
+    *,
+    gateway: str,
+    reference: str,
+    amount: Money,
+    actor: Actor,
+    now: datetime,
+) -> Payment:
+    """Book a payment, number the invoice and mark it paid.
+
+    A gateway may say the same thing as often as it likes: the payment that its reference is booked as is returned again.
+    Raises Conflict, and books nothing, for another amount or currency, for an invoice that is paid or cancelled, and for a
+    reference that paid something else.
+    """
+    reference = one_line(reference, field="reference", maximum=128)
+    locked = _lock(session, invoice)
+    booked = session.scalar(
+        sa.select(Payment).where(Payment.gateway == gateway, Payment.reference == reference)
+    )
+    if booked is not None:
+        if (booked.invoice_id, booked.amount) != (locked.id, amount):
+            raise Conflict(f"The reference {reference!r} is booked already, for something else.")
+        return booked
+    _refuse_unpayable(locked, amount)
+    payment = Payment(
+        invoice=locked,
+        gateway=gateway,
+        reference=reference,
+        state=PaymentState.CONFIRMED,
+        currency=amount.currency,
+        amount_minor=amount.minor,
+        received_at=now,
+    )
+    session.add(payment)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(f"The reference {reference!r} is being booked for something else.") from error
+    _book_payment(session, locked, payment, actor=actor, now=now)
+    # Taking the number flushes: the invoice may not be marked paid before it has one.
+    number = f"{now.year}-{next_number(session, invoice_series(now)):05d}"
+    locked.number = number
+    locked.state = InvoiceState.PAID
+    locked.paid_at = now
+    session.flush()
+    return payment
+
+
+def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now: datetime) -> Payment:
+    """Give the money of a paid invoice back: both bookings are reversed, and the contract ends when it began with it.
+
+    The invoice stays paid and numbered; a payment that was given back already is returned as it is.
+    """
+    locked = _lock(session, invoice)
+    payment = session.scalar(
+        sa.select(Payment).where(Payment.invoice_id == locked.id).execution_options(populate_existing=True)
+    )
+    if locked.state is not InvoiceState.PAID or payment is None:
+        raise Conflict("This invoice is not paid, so there is nothing to give back.")
+    if payment.state is PaymentState.REFUNDED:
+        return payment
+    payment.state = PaymentState.REFUNDED
+    payment.refunded_at = now
+    owed, details = ledger.receivable(locked.account_id), {"reason": reason}
+    ledger.book(
+        session,
+        "refund",
+        f"refund:{payment.id}",
+        [(owed, payment.amount), (ledger.cash(payment.gateway), -payment.amount)],
+        actor=actor,
+        now=now,
+        details=details,
+    )
+    ledger.book(
+        session,
+        "credit",
+        f"credit:{locked.id}",
+        [(account, -amount) for account, amount in _sale(locked)],
+        actor=actor,
+        now=now,
+        details=details,
+    )
+    _end_contract_begun_with(session, locked, now=now)
+    return payment
+
+
+def cancel_invoice(session: Session, invoice: Invoice) -> None:
+    """Withdraw an invoice that nobody has to pay any more; raise Conflict when it was paid meanwhile."""
+    locked = _lock(session, invoice)
+    if locked.state is InvoiceState.PAID:
+        raise Conflict(f"Invoice {locked} is paid; it can be refunded, not cancelled.")
+    locked.state = InvoiceState.CANCELLED
+    session.flush()
+
+
+def start_subscription(session: Session, order: Order, *, now: datetime) -> Subscription:
+    """Begin the contract of a paid order: it is paid for one period from today (UTC) on."""
+    today = now.date()
+    subscription = Subscription(
+        account_id=order.account_id,
+        order_id=order.id,
+        price_id=order.price_id,
+        started_on=today,
+        anchor_day=today.day,
+        paid_until=order.price.period.end(today, anchor_day=today.day),
+    )
+    session.add(subscription)
+    session.flush()
+    return subscription
+
+
+def _lock(session: Session, invoice: Invoice) -> Invoice:
+    """Return the invoice as it is now, and keep others from changing it until the transaction ends."""
+    query = sa.select(Invoice).where(Invoice.id == invoice.id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def _refuse_unpayable(invoice: Invoice, amount: Money) -> None:
+    if invoice.state is InvoiceState.CANCELLED:
+        raise Conflict("This invoice was cancelled; nothing is to be paid for it.")
+    if invoice.state is InvoiceState.PAID:
+        raise Conflict(f"Invoice {invoice} is paid already.")
+    if amount != invoice.gross:
+        raise Conflict(f"The invoice is over {invoice.gross}; a payment of {amount} does not settle it.")
+
+
+def _sale(invoice: Invoice) -> list[tuple[str, Money]]:
+    """Return the entries of having sold what the invoice says."""
+    return [
+        (ledger.receivable(invoice.account_id), invoice.gross),
+        (ledger.REVENUE, Money(-invoice.net_minor, invoice.currency)),
+        (ledger.TAX, Money(-invoice.tax_minor, invoice.currency)),
+    ]
+
+
+def _book_payment(
+    session: Session, invoice: Invoice, payment: Payment, *, actor: Actor, now: datetime
+) -> None:
+    ledger.book(session, "invoice", f"invoice:{invoice.id}", _sale(invoice), actor=actor, now=now)
+    ledger.book(
+        session,
+        "payment",
+        f"payment:{payment.id}",
+        [
+            (ledger.cash(payment.gateway), payment.amount),
+            (ledger.receivable(invoice.account_id), -payment.amount),
+        ],
+        actor=actor,
+        now=now,
+        details={"gateway": payment.gateway, "reference": payment.reference},
+    )
+
+
+def _end_contract_begun_with(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    if invoice.order is None or invoice.order.invoice.id != invoice.id:
+        return
+    session.execute(
+        sa.update(Subscription)
+        .where(Subscription.order_id == invoice.order_id, Subscription.ended_on.is_(None))
+        .values(ended_on=now.date())
+    )

@@ -1,0 +1,128 @@
+"""Settings: one frozen object, read once from the environment; a bad value stops the start and names the variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from domus.core.errors import ConfigurationError
+
+_TRUE = {"1", "yes", "true", "on"}
+_FALSE = {"0", "no", "false", "off"}
+
+MAX_QUARANTINE_HOURS = 8760
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that differs between one installation and the next."""
+
+    database_url: str
+    secret_key: str
+    #: False only where the panel is reached without TLS, as on loopback.
+    secure_cookies: bool = True
+    #: How many reverse proxies stand before the panel and set X-Forwarded-For.
+    trusted_proxies: int = 0
+    #: The test gateway books play money. It is never offered unless switched on.
+    test_gateway: bool = False
+    company_name: str = "Domus"
+    support_email: str | None = None
+    #: How long an unpaid order keeps its place and addresses.
+    order_hold: timedelta = timedelta(hours=24)
+    #: So many orders an account may have to pay at a time: each keeps a place that others cannot buy.
+    max_unpaid_orders: int = 30
+    #: How long a freed address rests before it is sold again.
+    address_quarantine: timedelta = timedelta(days=1)
+    session_lifetime: timedelta = timedelta(days=14)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the ``DOMUS_*`` variables; ``DOMUS_NAME_FILE`` may hold the path of a file with the value.
+
+        Raises ConfigurationError that names the variable and the rule.
+        """
+        return cls(
+            database_url=database_url(env),
+            secret_key=_secret(env),
+            secure_cookies=_boolean(env, "DOMUS_SECURE_COOKIES", cls.secure_cookies),
+            trusted_proxies=_integer(env, "DOMUS_TRUSTED_PROXIES", cls.trusted_proxies, maximum=5),
+            test_gateway=_boolean(env, "DOMUS_TEST_GATEWAY", cls.test_gateway),
+            company_name=_value(env, "DOMUS_COMPANY_NAME") or cls.company_name,
+            support_email=_value(env, "DOMUS_SUPPORT_EMAIL"),
+            order_hold=timedelta(hours=_integer(env, "DOMUS_ORDER_HOLD_HOURS", 24, minimum=1, maximum=720)),
+            max_unpaid_orders=_integer(
+                env, "DOMUS_MAX_UNPAID_ORDERS", cls.max_unpaid_orders, minimum=1, maximum=10_000
+            ),
+            address_quarantine=address_quarantine(None, env),
+            session_lifetime=timedelta(days=_integer(env, "DOMUS_SESSION_DAYS", 14, minimum=1, maximum=365)),
+        )
+
+
+def database_url(env: Mapping[str, str]) -> str:
+    """Read where the database is: all that migrations and the command line need."""
+    return _required(env, "DOMUS_DATABASE_URL")
+
+
+def address_quarantine(options: Mapping[str, Any] | None, env: Mapping[str, str]) -> timedelta:
+    """Return how long a freed address rests, as a Salt configuration's ``domus:`` map or else the environment says."""
+    named = (options or {}).get("address_quarantine_hours")
+    if named is None:
+        hours = _integer(env, "DOMUS_ADDRESS_QUARANTINE_HOURS", 24, maximum=MAX_QUARANTINE_HOURS)
+    elif type(named) is int and 0 <= named <= MAX_QUARANTINE_HOURS:
+        hours = named
+    else:
+        raise ConfigurationError(
+            f"domus:address_quarantine_hours is {named!r}; allowed is a whole number from 0 to {MAX_QUARANTINE_HOURS}."
+        )
+    return timedelta(hours=hours)
+
+
+def _value(env: Mapping[str, str], name: str) -> str | None:
+    path = env.get(f"{name}_FILE")
+    if path and env.get(name):
+        raise ConfigurationError(f"{name} and {name}_FILE are both set; set one of them.")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{name}_FILE: cannot read {path}: {error}.") from error
+    return env.get(name, "").strip() or None
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = _value(env, name)
+    if value is None:
+        raise ConfigurationError(f"{name} is not set; set it, or {name}_FILE to a file that holds it.")
+    return value
+
+
+def _secret(env: Mapping[str, str]) -> str:
+    value = _required(env, "DOMUS_SECRET_KEY")
+    if len(value) < 32:
+        raise ConfigurationError(
+            "DOMUS_SECRET_KEY must have at least 32 characters; make one with `openssl rand -hex 32`."
+        )
+    return value
+
+
+def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:
+    value = _value(env, name)
+    if value is None:
+        return default
+    if value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise ConfigurationError(f"{name} is {value!r}; allowed are yes and no.")
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, *, minimum: int = 0, maximum: int) -> int:
+    value = _value(env, name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdecimal()) or not minimum <= int(value) <= maximum:
+        raise ConfigurationError(
+            f"{name} is {value!r}; allowed is a whole number from {minimum} to {maximum}."
+        )
+    return int(value)

@@ -1,0 +1,1 @@
+"""What one dom0 is told."""

@@ -1,0 +1,1 @@
+"""Where a new VPS goes, and what it holds there."""

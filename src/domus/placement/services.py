@@ -1,0 +1,168 @@
+"""Give a VPS its place: the choice is a guess over a snapshot, the database has the last word."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from domus.billing.models import Order
+from domus.catalog.models import OsTemplate, Product
+from domus.core.errors import NoCapacity
+from domus.inventory.models import Location
+from domus.placement import addresses, queries
+from domus.placement.choose import Need, in_order_of_choice
+from domus.vps.models import Disk, Nic, Reservation, Vps
+
+log = logging.getLogger(__name__)
+
+#: The prefix that Xen guests' network cards share; the other three bytes are drawn.
+XEN_OUI = "00:16:3e"
+#: Names and MACs are drawn; two VPSs that draw the same are told apart by another draw.
+_DRAWS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a customer wants on the new VPS; checked, and the password already hashed."""
+
+    hostname: str
+    root_password_hash: str | None
+    ssh_keys: tuple[str, ...]
+
+
+def need_of(product: Product) -> Need:
+    """Return what a VPS of this product takes from its dom0."""
+    return Need(memory_mib=product.memory_mib, disk_mib=product.disk_total_mib, vcpus=product.vcpus)
+
+
+def reserve(
+    session: Session,
+    order: Order,
+    *,
+    product: Product,
+    template: OsTemplate,
+    location_id: int,
+    wish: Wish,
+    now: datetime,
+) -> Vps:
+    """Make the reserved VPS of an order, with its place on a dom0 and its addresses; raise NoCapacity.
+
+    The locks are always taken in the same order, the dom0 before its addresses, so that buyers never wait for
+    each other in a circle. Whatever a refused candidate began is undone by its savepoint.
+    """
+    need = need_of(product)
+    chosen = in_order_of_choice(
+        queries.candidates(session, location_id=location_id).get(location_id, ()), need
+    )
+    for candidate in chosen:
+        vps = _try_dom0(session, order, product, template, candidate.dom0_id, wish, now)
+        if vps is not None:
+            addresses.reserve(session, location_id=location_id, vps_id=vps.id)
+            return vps
+        log.info("dom0 %s filled up while an order was placed; trying the next one", candidate.dom0_id)
+    place = session.get_one(Location, location_id).name
+    raise NoCapacity(
+        f"{place} has no room for a {product.name} at the moment. Please choose another location or size."
+    )
+
+
+def give_back(session: Session, vps_id: uuid.UUID, *, quarantine: timedelta, now: datetime) -> None:
+    """Free the place of a VPS and let its addresses go."""
+    # The trigger takes the reservation out of the dom0's sums: the dom0 is locked before the addresses, as in
+    # reserve.
+    session.execute(sa.delete(Reservation).where(Reservation.vps_id == vps_id))
+    addresses.release(session, vps_id=vps_id, quarantine=quarantine, now=now)
+
+
+def _try_dom0(
+    session: Session,
+    order: Order,
+    product: Product,
+    template: OsTemplate,
+    dom0_id: int,
+    wish: Wish,
+    now: datetime,
+) -> Vps | None:
+    """Return the VPS placed on this dom0, or None when it is full by now."""
+    for _ in range(_DRAWS):
+        vps = _new_vps(order, product, template, dom0_id, wish, now)
+        try:
+            with session.begin_nested():
+                session.add(vps)
+                session.flush()
+                session.add(_reservation(vps, need_of(product)))
+                session.flush()
+        except sa.exc.IntegrityError:
+            if not _drawn_before(session, vps):
+                return None
+            continue
+        return vps
+    raise NoCapacity("No free name could be drawn for the VPS; please try again.")
+
+
+def _drawn_before(session: Session, vps: Vps) -> bool:
+    """Tell whether the name or the MAC that was drawn belongs to another VPS.
+
+    Else it was the dom0 that refused.
+    """
+    same_name = sa.select(Vps.id).where(Vps.name == vps.name)
+    same_mac = sa.select(Nic.id).where(Nic.mac.in_([nic.mac for nic in vps.nics]))
+    return session.scalar(same_name) is not None or session.scalar(same_mac) is not None
+
+
+def _new_vps(
+    order: Order, product: Product, template: OsTemplate, dom0_id: int, wish: Wish, now: datetime
+) -> Vps:
+    identity = uuid.uuid4()
+    return Vps(
+        id=identity,
+        name=f"vps-{identity.hex[:8]}",
+        account_id=order.account_id,
+        order_id=order.id,
+        product_id=product.id,
+        template_id=template.id,
+        dom0_id=dom0_id,
+        state_since=now,
+        created_at=now,
+        hostname=wish.hostname,
+        root_password_hash=wish.root_password_hash,
+        ssh_keys=list(wish.ssh_keys),
+        virtualization=product.virtualization,
+        memory_mib=product.memory_mib,
+        vcpus=product.vcpus,
+        cpu_weight=product.cpu_weight,
+        cpu_cap_percent=product.cpu_cap_percent,
+        disks=_disks(product),
+        nics=[Nic(mac=draw_mac())],
+    )
+
+
+def draw_mac() -> str:
+    """Return a random MAC address of the Xen range."""
+    tail = secrets.token_bytes(3)
+    return f"{XEN_OUI}:{tail[0]:02x}:{tail[1]:02x}:{tail[2]:02x}"
+
+
+def _disks(product: Product) -> list[Disk]:
+    disks = [Disk(name="root", role="root", size_mib=product.disk_mib, device="xvda1", filesystem="ext4")]
+    if product.swap_mib:
+        disks.append(
+            Disk(name="swap", role="swap", size_mib=product.swap_mib, device="xvda2", filesystem="swap")
+        )
+    return disks
+
+
+def _reservation(vps: Vps, need: Need) -> Reservation:
+    return Reservation(
+        vps_id=vps.id,
+        dom0_id=vps.dom0_id,
+        memory_mib=need.memory_mib,
+        disk_mib=need.disk_mib,
+        vcpus=need.vcpus,
+    )

@@ -1,0 +1,33 @@
+"""Throws away what nobody needs any more. What history is made of is kept for ever and is not touched here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from domus.accounts import throttle
+from domus.accounts.models import LoginFailure, LoginSession
+from domus.db.engine import Database
+from domus.db.rows import changed_rows
+from domus.provisioning.models import Dom0Run, OutboxMessage
+
+#: How long what was told to Salt, and what came of it, can be looked up.
+KEEP = timedelta(days=30)
+
+
+def clean_up(db: Database, *, now: datetime) -> int:
+    """Delete log-ins and failures that ran out, and messages and state runs that ended long ago; return how many."""
+    old = now - KEEP
+    gone = (
+        sa.delete(LoginFailure).where(LoginFailure.at <= now - throttle.WINDOW),
+        sa.delete(LoginSession).where(LoginSession.expires_at <= now),
+        sa.delete(OutboxMessage).where(OutboxMessage.done_at <= old),
+        sa.delete(Dom0Run).where(Dom0Run.ended_at <= old),
+    )
+    deleted = 0
+    for statement in gone:
+        # Each on its own: a long one keeps nobody waiting at the others' tables.
+        with db.unit_of_work() as session:
+            deleted += changed_rows(session, statement)
+    return deleted

@@ -1,0 +1,52 @@
+"""A whole Domus with a real Xen dom0; one boot and one order serve all tests of this folder."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from domus_lab import LabError, LabImage, ensure_image
+from domus_lab.world import IMAGE, LabWorld, Ordered
+from domus_stack.customer import Credentials, Customer, new_password
+
+# Everything in there runs on an emulated CPU, beside whatever else this machine does.
+LIMIT_SECONDS = 3600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/tests/lab/" in item.path.as_posix():
+            item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.timeout(LIMIT_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def lab_image() -> LabImage:
+    """Return the dom0's image. Where there can be none the tests say so; on CI that is a failure."""
+    try:
+        return ensure_image()
+    except LabError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"there is no lab here: {error}")
+
+
+@pytest.fixture(scope="session")
+def xen(lab_image: LabImage) -> Iterator[LabWorld]:
+    """Offer the database, the master, the panel and the dom0."""
+    with LabWorld(image=lab_image) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def customer(xen: LabWorld) -> Customer:
+    found = Customer(xen.stack.panel.url)
+    found.sign_up("Ada", Credentials(f"ada-{uuid.uuid4()}@example.org", new_password()))
+    return found
+
+
+@pytest.fixture(scope="session")
+def shop(xen: LabWorld, customer: Customer) -> Ordered:
+    """Order a VPS and pay it; it was installed from the template and let its owner in."""
+    return xen.order(customer, "shop.example.org", template=IMAGE, show=print)

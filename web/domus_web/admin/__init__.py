@@ -1,0 +1,1 @@
+"""The operator panel's lists: one file for each model."""

@@ -1,0 +1,1 @@
+"""Who is there: log-in, log-out, sign-up, password."""

@@ -1,0 +1,162 @@
+"""Ordering: the form, the page to pay on, and giving an order up."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from domus.billing.models import Order, OrderState
+from domus.catalog.models import OsTemplate, Price
+from domus.catalog.queries import sellable_prices
+from domus.core.clock import utc_now
+from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
+from domus.workflows import orders
+from domus.workflows.orders import OrderRequest
+from domus_web.auth.sessions import customer_required
+from domus_web.context import current_account_id, current_actor, current_db, current_settings
+from domus_web.customer import queries
+from domus_web.customer.availability import Free, free_places
+from domus_web.customer.forms import OrderForm
+from domus_web.forms import ConfirmForm
+from domus_web.pagination import page_number
+
+blueprint = Blueprint("orders", __name__, url_prefix="/orders")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What there is to choose from on the order page."""
+
+    prices: Sequence[Price]
+    templates: Sequence[OsTemplate]
+    free: Mapping[int, Sequence[Free]]
+    """By product id."""
+
+    def price(self, price_id: int | None) -> Price | None:
+        """Return the price with this id, if it is offered."""
+        return next((price for price in self.prices if price.id == price_id), None)
+
+
+def _choice(session: Session) -> Choice:
+    prices = sellable_prices(session)
+    products = {price.product_id: price.product for price in prices}
+    return Choice(prices, queries.templates(session), free_places(session, list(products.values())))
+
+
+@blueprint.get("")
+@customer_required
+def index() -> str:
+    """List the account's orders."""
+    with current_db().reading() as session:
+        page = queries.order_page_list(session, current_account_id(), page_number())
+    return render_template("customer/orders.html", page=page)
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@customer_required
+def new() -> ResponseReturnValue:
+    """Order a VPS."""
+    with current_db().reading() as session:
+        choice = _choice(session)
+    form = _order_form(choice)
+    status = 200
+    if form.validate_on_submit():
+        try:
+            order = _place(form)
+            return redirect(url_for("orders.show", order_id=order.id), 303)
+        except InvalidInput as error:
+            form.refuse(error)
+            status = 422
+        except NoCapacity as error:
+            form.form_errors.append(f"{error} Nothing was reserved and nothing is charged.")
+            status = 409
+        except Conflict as error:
+            form.form_errors.append(str(error))
+            status = 409
+    elif form.is_submitted():
+        status = 422
+    return _order_page(form, choice, status)
+
+
+def _order_form(choice: Choice) -> OrderForm:
+    form = OrderForm()
+    form.price_id.choices = [(price.id, str(price.product)) for price in choice.prices]
+    places = next(iter(choice.free.values()), ())
+    form.location_id.choices = [(place.location.id, place.location.name) for place in places]
+    form.template_id.choices = [(template.id, template.title) for template in choice.templates]
+    if not form.is_submitted():
+        wanted = choice.price(request.args.get("price", type=int))
+        form.price_id.data = wanted.id if wanted else None
+        if len(choice.templates) == 1:
+            form.template_id.data = choice.templates[0].id
+    return form
+
+
+def _order_page(form: OrderForm, choice: Choice, status: int) -> ResponseReturnValue:
+    chosen = choice.price(form.price_id.data)
+    return render_template("customer/order_new.html", form=form, choice=choice, chosen=chosen), status
+
+
+def _place(form: OrderForm) -> Order:
+    return orders.place(
+        current_db(),
+        OrderRequest(
+            account_id=current_account_id(),
+            price_id=form.price_id.data,
+            location_id=form.location_id.data,
+            template_id=form.template_id.data,
+            hostname=str(form.hostname.data),
+            ssh_keys=form.ssh_keys.data or "",
+            root_password=form.root_password.data or None,
+            request_token=str(form.request_token.data),
+        ),
+        actor=current_actor(),
+        now=utc_now(),
+        hold=current_settings().order_hold,
+        max_unpaid=current_settings().max_unpaid_orders,
+    )
+
+
+@blueprint.get("/<uuid:order_id>")
+@customer_required
+def show(order_id: uuid.UUID) -> str:
+    """Show an order: what to pay, how far it is, or how it ended."""
+    with current_db().reading() as session:
+        page = queries.order_page(session, current_account_id(), order_id)
+    return render_template("customer/order.html", page=page, order=page.order, now=utc_now())
+
+
+@blueprint.post("/<uuid:order_id>/pay")
+@customer_required
+def pay(order_id: uuid.UUID) -> ResponseReturnValue:
+    """Pay with play money, where the operator has switched that on."""
+    if not current_settings().test_gateway:
+        raise NotFound("There is no such page.")
+    # The order's id is the reference, so a button pressed twice pays once.
+    reference = str(order_id)
+    orders.pay_with_test_gateway(
+        current_db(), order_id=order_id, reference=reference, actor=current_actor(), now=utc_now()
+    )
+    return redirect(url_for("orders.show", order_id=order_id), 303)
+
+
+@blueprint.route("/<uuid:order_id>/cancel", methods=["GET", "POST"])
+@customer_required
+def cancel(order_id: uuid.UUID) -> ResponseReturnValue:
+    """Ask whether to give up an unpaid order, and do it."""
+    with current_db().reading() as session:
+        page = queries.order_page(session, current_account_id(), order_id)
+    if request.method == "GET":
+        if page.order.state is not OrderState.PLACED:
+            return redirect(url_for("orders.show", order_id=order_id))
+        return render_template("customer/order_cancel.html", order=page.order, form=ConfirmForm())
+    orders.cancel(
+        current_db(), order_id=order_id, actor=current_actor(), reason="by the customer", now=utc_now()
+    )
+    flash(f"Order {page.order} is cancelled. Nothing was charged.")
+    return redirect(url_for("orders.index"), 303)

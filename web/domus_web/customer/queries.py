@@ -1,0 +1,224 @@
+"""What the customer's pages show, read for one account. Whatever belongs to another account is not found."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from domus.billing.models import Invoice, Order, Subscription
+from domus.catalog.models import OsTemplate, Price
+from domus.core.errors import NotFound
+from domus.inventory.models import AddressState, Dom0, IpAddress
+from domus.provisioning.models import Job, JobState
+from domus.vps.models import ConsoleTail, Vps, VpsState, VpsTransition
+from domus.vps.shown import Shown, shown
+from domus_web.pagination import Page, paginate
+
+#: Not in the list of a customer's VPSs: they were never made, or are gone.
+PAST_STATES = (VpsState.CANCELLED, VpsState.REMOVED)
+HISTORY_LENGTH = 50
+JOBS_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class VpsView:
+    """A VPS with what a page says about it."""
+
+    vps: Vps
+    addresses: Sequence[IpAddress]
+    job: Job | None
+    """The newest one that is still open."""
+    shown: Shown
+
+    @property
+    def ipv4(self) -> IpAddress | None:
+        """Return the address to log in at."""
+        return next((address for address in self.addresses if ":" not in address.address), None)
+
+    @property
+    def is_suspended(self) -> bool:
+        """Tell whether there is a reason for which it may not run."""
+        return bool(self.vps.suspensions)
+
+
+@dataclass(frozen=True, slots=True)
+class VpsPage:
+    """All that the page of one VPS shows."""
+
+    view: VpsView
+    subscription: Subscription | None
+    renewals: Sequence[Price]
+    jobs: Sequence[Job]
+    history: Sequence[VpsTransition]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """All that the page of one order shows."""
+
+    order: Order
+    view: VpsView
+    provision: Job | None
+    """The newest job that makes the VPS."""
+
+
+def vps_page_list(session: Session, account_id: int, number: int) -> Page[VpsView]:
+    """Return the account's VPSs, the newest first."""
+    query = (
+        sa.select(Vps)
+        .where(Vps.account_id == account_id, Vps.state.not_in(PAST_STATES))
+        .options(selectinload(Vps.suspensions), joinedload(Vps.template))
+        .options(joinedload(Vps.dom0).joinedload(Dom0.location))
+        .order_by(Vps.created_at.desc(), Vps.id)
+    )
+    page = paginate(session, query, number=number)
+    return Page(items=_views(session, page.items), number=page.number, has_next=page.has_next)
+
+
+def vps_view(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsView:
+    """Return one VPS of the account; raise NotFound for every other."""
+    vps = session.scalar(
+        sa.select(Vps)
+        .where(Vps.id == vps_id, Vps.account_id == account_id)
+        .options(selectinload(Vps.suspensions), selectinload(Vps.disks))
+        .options(joinedload(Vps.template), joinedload(Vps.product))
+        .options(joinedload(Vps.order), joinedload(Vps.dom0).joinedload(Dom0.location))
+    )
+    if vps is None:
+        raise NotFound("There is no such VPS.")
+    return _views(session, [vps])[0]
+
+
+def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
+    """Return what the page of one VPS shows; raise NotFound when it is not the account's."""
+    view = vps_view(session, account_id, vps_id)
+    subscription = session.scalar(
+        sa.select(Subscription)
+        .where(Subscription.order_id == view.vps.order_id)
+        .options(joinedload(Subscription.price).selectinload(Price.renewals))
+    )
+    jobs = session.scalars(
+        sa.select(Job).where(Job.vps_id == vps_id).order_by(Job.created_at.desc()).limit(JOBS_LENGTH)
+    ).all()
+    history = session.scalars(
+        sa.select(VpsTransition)
+        .where(VpsTransition.vps_id == vps_id)
+        .order_by(VpsTransition.id.desc())
+        .limit(HISTORY_LENGTH)
+    ).all()
+    return VpsPage(view, subscription, _renewals(subscription), jobs, history)
+
+
+def console_tail(session: Session, vps_id: uuid.UUID) -> ConsoleTail | None:
+    """Return the last lines of a console, when they were ever asked for."""
+    return session.get(ConsoleTail, vps_id)
+
+
+def order_page_list(session: Session, account_id: int, number: int) -> Page[Order]:
+    """Return the account's orders, the newest first."""
+    query = (
+        sa.select(Order)
+        .where(Order.account_id == account_id)
+        .options(joinedload(Order.price).joinedload(Price.product), selectinload(Order.invoices))
+        .order_by(Order.placed_at.desc(), Order.number.desc())
+    )
+    return paginate(session, query, number=number)
+
+
+def order_page(session: Session, account_id: int, order_id: uuid.UUID) -> OrderPage:
+    """Return what the page of one order shows; raise NotFound when it is not the account's."""
+    order = session.scalar(
+        sa.select(Order)
+        .where(Order.id == order_id, Order.account_id == account_id)
+        .options(joinedload(Order.price).joinedload(Price.product))
+        .options(selectinload(Order.invoices).selectinload(Invoice.lines))
+    )
+    vps_id = session.scalar(sa.select(Vps.id).where(Vps.order_id == order_id))
+    if order is None or vps_id is None:
+        raise NotFound("There is no such order.")
+    provision = session.scalar(
+        sa.select(Job).where(Job.vps_id == vps_id, Job.kind == "provision").order_by(Job.created_at.desc())
+    )
+    return OrderPage(order, vps_view(session, account_id, vps_id), provision)
+
+
+def invoice_page_list(session: Session, account_id: int, number: int) -> Page[Invoice]:
+    """Return the account's invoices, the newest first."""
+    query = (
+        sa.select(Invoice)
+        .where(Invoice.account_id == account_id)
+        .options(joinedload(Invoice.order))
+        .order_by(Invoice.issued_at.desc(), Invoice.id.desc())
+    )
+    return paginate(session, query, number=number)
+
+
+def invoice(session: Session, account_id: int, invoice_id: int) -> Invoice:
+    """Return one invoice of the account with its lines and payments; raise NotFound for every other."""
+    found = session.scalar(
+        sa.select(Invoice)
+        .where(Invoice.id == invoice_id, Invoice.account_id == account_id)
+        .options(joinedload(Invoice.account), joinedload(Invoice.order))
+        .options(selectinload(Invoice.lines), selectinload(Invoice.payments))
+    )
+    if found is None:
+        raise NotFound("There is no such invoice.")
+    return found
+
+
+def templates(session: Session) -> Sequence[OsTemplate]:
+    """Return the operating systems on offer."""
+    return session.scalars(sa.select(OsTemplate).where(OsTemplate.active).order_by(OsTemplate.title)).all()
+
+
+def _renewals(subscription: Subscription | None) -> Sequence[Price]:
+    if subscription is None:
+        return ()
+    return [renewal for renewal in subscription.price.renewals if renewal.active]
+
+
+def _views(session: Session, rows: Sequence[Vps]) -> list[VpsView]:
+    """Return the views of *rows*, with the addresses and open jobs of all of them in two statements."""
+    ids = [vps.id for vps in rows]
+    addresses = _addresses(session, ids)
+    jobs = _open_jobs(session, ids)
+    return [
+        VpsView(vps, addresses.get(vps.id, ()), job := jobs.get(vps.id), _shown(vps, job)) for vps in rows
+    ]
+
+
+def _shown(vps: Vps, job: Job | None) -> Shown:
+    return shown(
+        vps.state,
+        vps.wanted_power,
+        vps.observed_power,
+        suspended=bool(vps.suspensions),
+        problem=vps.problem,
+        job=job,
+    )
+
+
+def _addresses(session: Session, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[IpAddress]]:
+    query = (
+        sa.select(IpAddress)
+        .where(IpAddress.vps_id.in_(ids), IpAddress.state.in_((AddressState.RESERVED, AddressState.ASSIGNED)))
+        .order_by(IpAddress.pool_id, IpAddress.position)
+    )
+    found: dict[uuid.UUID, list[IpAddress]] = {}
+    for address in session.scalars(query):
+        if address.vps_id is not None:
+            found.setdefault(address.vps_id, []).append(address)
+    return found
+
+
+def _open_jobs(session: Session, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Job]:
+    query = (
+        sa.select(Job)
+        .where(Job.vps_id.in_(ids), Job.state.in_((JobState.QUEUED, JobState.RUNNING)))
+        .order_by(Job.created_at)
+    )
+    return {job.vps_id: job for job in session.scalars(query)}

@@ -1,0 +1,78 @@
+"""Which lists the panel has, in the order of its menu: heading > (label, model, view, address)."""
+
+from __future__ import annotations
+
+from domus.accounts.models import Account, AuditEvent, User
+from domus.billing.models import Invoice, LedgerTransaction, Order, Payment
+from domus.catalog.models import OsTemplate, Price, Product
+from domus.inventory.models import Dom0, IpAddress, IpPool, Location
+from domus.provisioning.models import Dom0Run, Job, OutboxMessage
+from domus.vps.models import Vps
+from domus_web.admin.accounts import AccountView
+from domus_web.admin.addresses import AddressView
+from domus_web.admin.books import InvoiceView, LedgerView, PaymentView
+from domus_web.admin.dom0s import Dom0View
+from domus_web.admin.jobs import JobView
+from domus_web.admin.locations import LocationView
+from domus_web.admin.logs import AuditView, OutboxView, RunView
+from domus_web.admin.orders import OrderView
+from domus_web.admin.os_templates import OsTemplateView
+from domus_web.admin.pools import PoolView
+from domus_web.admin.prices import PriceView
+from domus_web.admin.products import ProductView
+from domus_web.admin.users import UserView
+from domus_web.admin.vps import VpsView
+from domus_web.operator.view import OperatorView
+
+Entry = tuple[str, type, type[OperatorView], str]
+
+SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Service",
+        (
+            ("VPSs", Vps, VpsView, "vps"),
+            ("Orders", Order, OrderView, "orders"),
+            ("Jobs", Job, JobView, "jobs"),
+        ),
+    ),
+    (
+        "Customers",
+        (
+            ("Accounts", Account, AccountView, "accounts"),
+            ("Users", User, UserView, "users"),
+        ),
+    ),
+    (
+        "Machines",
+        (
+            ("Dom0s", Dom0, Dom0View, "dom0s"),
+            ("Locations", Location, LocationView, "locations"),
+            ("IP pools", IpPool, PoolView, "pools"),
+            ("Addresses", IpAddress, AddressView, "addresses"),
+        ),
+    ),
+    (
+        "Catalogue",
+        (
+            ("Products", Product, ProductView, "products"),
+            ("Prices", Price, PriceView, "prices"),
+            ("OS templates", OsTemplate, OsTemplateView, "templates"),
+        ),
+    ),
+    (
+        "Books",
+        (
+            ("Invoices", Invoice, InvoiceView, "invoices"),
+            ("Payments", Payment, PaymentView, "payments"),
+            ("Ledger", LedgerTransaction, LedgerView, "ledger"),
+        ),
+    ),
+    (
+        "Logs",
+        (
+            ("History", AuditEvent, AuditView, "audit"),
+            ("Messages", OutboxMessage, OutboxView, "messages"),
+            ("Runs", Dom0Run, RunView, "runs"),
+        ),
+    ),
+)

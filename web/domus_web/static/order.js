@@ -1,0 +1,38 @@
+// Shows beside each location whether the chosen product still fits there, and the total, as the choice changes.
+"use strict";
+
+(() => {
+  const form = document.querySelector("[data-order]");
+  if (!form) return;
+
+  function label(places) {
+    if (places <= 0) return ["Full", "off"];
+    return places <= 5 ? [`${places} left`, "warning"] : ["Available", "ok"];
+  }
+
+  function status(text, tone) {
+    const outer = document.createElement("span");
+    outer.className = `status ${tone}`;
+    const dot = document.createElement("span");
+    dot.className = "dot";
+    dot.setAttribute("aria-hidden", "true");
+    outer.append(dot, text);
+    return outer;
+  }
+
+  function update() {
+    const chosen = form.querySelector("input[name=price_id]:checked");
+    if (!chosen) return;
+    form.querySelector("[data-summary=name]").textContent = chosen.dataset.name;
+    form.querySelector("[data-summary=total]").textContent = chosen.dataset.total;
+    for (const pair of chosen.dataset.free.trim().split(/\s+/)) {
+      const [place, places] = pair.split(":");
+      form.querySelector(`[data-place="${place}"]`)?.replaceChildren(status(...label(Number(places))));
+    }
+  }
+
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "price_id") update();
+  });
+  update(); // the browser may have kept a choice over a reload
+})();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ from domus.db.engine import Database
 from domus_web import create_app
 from tests.support import panel
 from tests.support.shop import Shop, open_shop
+
+# A failed test shows every word that was exchanged with the browser, otherwise, and nothing else of use.
+for talkative in ("selenium", "urllib3"):
+    logging.getLogger(talkative).setLevel(logging.WARNING)
 
 #: A phone, narrow but still made.
 PHONE = (360, 740)

@@ -3,61 +3,29 @@
 from __future__ import annotations
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from domus.db.engine import Database
 from tests.functional.browser.conftest import PHONE, OpenBrowser
+from tests.functional.browser.visitor import Visitor
 from tests.support import builders
-from tests.support.people import PASSWORD, People
+from tests.support.people import People
 from tests.support.shop import Shop
 
 pytestmark = pytest.mark.browser
 
 
-class Operator:
-    """Somebody at the operator panel: reads the page, follows links, presses buttons."""
-
-    def __init__(self, driver: webdriver.Chrome, site: str) -> None:
-        self.driver = driver
-        self.site = site
-
-    def log_in(self, email: str) -> Operator:
-        """Log in."""
-        self.open("/operator/")
-        self.fill(email=email, password=PASSWORD)
-        self.press("Log in", within="main")
-        self.sees("Dashboard")
-        return self
-
-    def open(self, path: str) -> None:
-        """Open a page."""
-        self.driver.get(self.site + path)
-
-    def fill(self, **fields: str) -> None:
-        """Type into fields, or choose in them."""
-        for name, value in fields.items():
-            field = self.driver.find_element(By.CSS_SELECTOR, f"main [name='{name}']")
-            if field.tag_name == "select":
-                field.find_element(By.CSS_SELECTOR, f"option[value='{value}']").click()
-            else:
-                field.clear()
-                field.send_keys(value)
-
-    def press(self, label: str, *, within: str = ".desk-main") -> None:
-        """Press a button and wait for the next page."""
-        self._click(f"{within} button", label)
+class Operator(Visitor):
+    """Somebody at the operator panel, who minds every fault of a page."""
 
     def follow(self, label: str, *, within: str = ".desk-main") -> None:
-        """Follow a link and wait for the next page."""
-        self._click(f"{within} a", label)
+        """Follow a link; return when the next page is there."""
+        self.press(label, within=within)
 
-    def sees(self, *texts: str) -> None:
-        """Check that the page says all of it."""
-        said = self.driver.find_element(By.TAG_NAME, "main").text
-        for text in texts:
-            assert text in said, f"{text!r} is not on {self.driver.current_url}:\n{said}"
+    def press(self, label: str, *, within: str = ".desk-main") -> None:
+        """Press a button or follow a link; return when the next page is there."""
+        super().press(label, within=within)
+        self.no_faults()
 
     def no_faults(self) -> None:
         """Check that the browser had nothing to complain about, and that the page does not scroll sideways."""
@@ -66,24 +34,16 @@ class Operator:
         faults = [entry["message"] for entry in log if entry["level"] == "SEVERE"]
         assert [message for message in faults if "status of 422" not in message] == []
         wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert self.driver.execute_script(wide) <= 0, f"{self.driver.current_url} scrolls sideways"
-
-    def _click(self, selector: str, label: str) -> None:
-        found = [one for one in self.driver.find_elements(By.CSS_SELECTOR, selector) if one.text == label]
-        assert found, f"no {selector} says {label!r} on {self.driver.current_url}"
-        before = self.driver.find_element(By.TAG_NAME, "html")
-        found[0].click()
-        WebDriverWait(self.driver, 30).until(
-            lambda driver: driver.find_element(By.TAG_NAME, "html") != before
-        )
-        self.no_faults()
+        assert self.driver.execute_script(wide) <= 0, f"{self.address} scrolls sideways"
 
 
 def test_an_operator_fills_the_catalogue_takes_money_and_puts_right_what_failed(
     db: Database, people: People, shop: Shop, site: str, open_browser: OpenBrowser
 ) -> None:
     paid, failed = shop.order(people.alice, hostname="new.example.org"), shop.failed(people.charlie)
-    olga = Operator(open_browser(), site).log_in(people.olga.email)
+    olga = Operator(open_browser(), site)
+    olga.log_in(people.olga.email, path="/operator/")
+    olga.sees("Dashboard")
 
     olga.follow("Products", within=".side")
     olga.follow("New product")
@@ -97,7 +57,7 @@ def test_an_operator_fills_the_catalogue_takes_money_and_puts_right_what_failed(
     olga.fill(amount="59")
     olga.press("Save")
     olga.sees("59.00 USD")
-    olga.driver.find_elements(By.LINK_TEXT, "Add a renewal")[0].click()
+    olga.follow("Add a renewal")
     olga.fill(period_text="0000-03-00", amount="149")
     olga.press("Save")
     olga.sees("↳ renewal", "149.00 USD", "3 months")
@@ -105,9 +65,7 @@ def test_an_operator_fills_the_catalogue_takes_money_and_puts_right_what_failed(
     olga.follow("IP pools", within=".side")
     olga.follow("New IP pool")
     olga.fill(location_id="Par", network="198.51.100.0/24", gateway="198.51.100.1", dns="198.51.100.1")
-    WebDriverWait(olga.driver, 30).until(
-        lambda driver: driver.find_elements(By.CSS_SELECTOR, "datalist option[value='Paris']")
-    )
+    olga.finds(By.CSS_SELECTOR, "datalist option[value='Paris']")
     olga.fill(location_id="Paris")
     olga.press("Save")
     olga.follow("Add addresses")
@@ -148,7 +106,7 @@ def test_the_panel_is_usable_on_a_phone_without_scripts(
     builders.make_dom0(db, shop.location, minion_id="a-dom0-with-a-long-name.rack-12.example.net")
     vps = shop.vps(shop.delivered(people.alice, hostname="a-rather-long-host-name.shop.example.org"))
     olga = Operator(open_browser(PHONE, javascript=False), site)
-    olga.log_in(people.olga.email)
+    olga.log_in(people.olga.email, path="/operator/")
     for path in (
         "", "vps/", f"vps/details/?id={vps.id}", "orders/", "jobs/", "dom0s/", "dom0s/details/?id=2", "pools/details/?id=1",
         "products/new/", "audit/", "ledger/", f"orders/do/refund/?id={vps.order_id}",
@@ -156,7 +114,7 @@ def test_the_panel_is_usable_on_a_phone_without_scripts(
         olga.open(f"/operator/{path}")
         olga.no_faults()
     olga.open("/operator/")
-    olga.driver.find_element(By.CSS_SELECTOR, ".side-menu summary").click()
+    olga.opens(".side-menu")
     olga.follow("VPSs", within=".side-menu")
     olga.fill(search="a-rather-long")
     olga.press("Show")

@@ -19,6 +19,7 @@ from domus.inventory.models import Location
 from domus.workflows import listings, orders
 from domus_stack import Stack
 from domus_stack.customer import Credentials, Customer
+from domus_stack.errors import StackError
 from domus_stack.files import write_file
 from domus_stack.seed import SimulatedDom0, seed
 from tests.support.wait import wait_until
@@ -28,7 +29,9 @@ DOM0S = (
     SimulatedDom0("dom0-a", "Frankfurt", install_seconds=0.3, parallel_installs=8),
     SimulatedDom0("dom0-b", "Paris", install_seconds=0.3, parallel_installs=8),
 )
-LIMIT_SECONDS = 90
+LIMIT_SECONDS = 240
+# What is published to a minion that is just coming up is lost: rather ask again than wait long.
+ANSWER_SECONDS = 15
 
 
 @dataclass
@@ -104,7 +107,17 @@ class World:
 
     def domus_on(self, minion_id: str) -> dict[str, dict[str, Any]]:
         """Return the domUs that the dom0's hypervisor has, by uuid."""
-        return {domu["uuid"]: domu for domu in self.stack.salt.call(minion_id, "domu.list")}
+        [listed] = wait_until(
+            lambda: self._answers(minion_id, "domu.list"), f"{minion_id} to list its domUs", LIMIT_SECONDS
+        )
+        return {domu["uuid"]: domu for domu in listed}
+
+    def _answers(self, minion_id: str, function: str) -> list[Any]:
+        """Return the answer as a list of one; nothing when there was none."""
+        try:
+            return [self.stack.salt.call(minion_id, function, seconds=ANSWER_SECONDS)]
+        except StackError:
+            return []
 
 
 def start_world(root: Path, *, database_url: str | None = None) -> Iterator[World]:

@@ -112,7 +112,7 @@ class Customer:
         self.press(f"/orders/{order_id}", f"/orders/{order_id}/pay")
 
     def press(self, path: str, action: str) -> None:
-        """Press the button of a page that leads to an address."""
+        """Press the button of a page that leads to an address; an empty one is the page's own form."""
         self._send(path, action=action)
 
     def page(self, path: str) -> str:
@@ -140,7 +140,7 @@ class Customer:
     def _find(self, page: requests.Response, action: str | None, names: set[str]) -> Form:
         for form in self._read(page).forms:
             if form.method == "post" and (
-                form.action == action if action else names <= {*form.values, *form.choices}
+                names <= {*form.values, *form.choices} if action is None else form.action == action
             ):
                 return form
         raise StackError(f"{page.url} has no form {action or 'with ' + ', '.join(sorted(names))}")

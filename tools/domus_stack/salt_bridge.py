@@ -47,11 +47,16 @@ class Bridge:
         if self._client is None:
             self._client = salt.client.LocalClient(self._config)
         answers = self._client.cmd(
-            [minion_id], function, args, tgt_type="list", timeout=seconds, kwarg=kwargs
+            [minion_id], function, args, tgt_type="list", timeout=seconds, kwarg=kwargs, full_return=True
         )
-        if minion_id not in answers:
+        answer = answers.get(minion_id)
+        # Salt puts a sentence in the place of an answer that did not come.
+        if not answer or answer.get("out") == "no_return":
             raise salt.exceptions.SaltClientError(f"{minion_id} did not answer within {seconds} s")
-        return answers[minion_id]
+        # The same for a function that the minion does not have (yet), and for one that raised.
+        if answer.get("retcode") and isinstance(answer["ret"], str):
+            raise salt.exceptions.SaltClientError(answer["ret"])
+        return answer["ret"]
 
     def _run(self, function: str, kwargs: dict[str, Any]) -> Any:
         with salt.runner.RunnerClient(dict(self._options)) as runner:

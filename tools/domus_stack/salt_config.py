@@ -16,6 +16,10 @@ MASTER_ID = "domus-master"
 REACTIONS = {
     "domus/order/paid": "order_paid.sls",
     "domus/vps/changed": "vps_changed.sls",
+    "domus/renewal/paid": "renewal_paid.sls",
+    "domus/subscription/suspended": "subscription_suspended.sls",
+    "domus/subscription/released": "subscription_released.sls",
+    "domus/subscription/ended": "subscription_ended.sls",
     "domus/dom0/due": "dom0_due.sls",
     "domus/console/wanted": "console_wanted.sls",
     "salt/minion/*/start": "minion_start.sls",

@@ -6,6 +6,7 @@ from domus_errors import ToolFailed
 from domus_interfaces import Changes, DomuInfo, Hypervisor, Storage, Volume
 from domus_spec import VpsSpec, volume_name
 from domus_volume_rules import owned
+from domus_vps_notes import VpsNotes
 
 # A hypervisor rounds a guest's memory; what is this near is not worth a change.
 MEMORY_SLACK_MIB = 4
@@ -39,7 +40,7 @@ def needed(spec: VpsSpec, hypervisor: Hypervisor, paths: dict[str, str], *, powe
     return changes
 
 
-def bring_up(spec: VpsSpec, hypervisor: Hypervisor, storage: Storage) -> Changes:
+def bring_up(spec: VpsSpec, hypervisor: Hypervisor, storage: Storage, notes: VpsNotes) -> Changes:
     """Define a VPS as wanted and let it run; return what changed, empty when all was so already.
 
     It does not look whether the VPS is wanted running: the caller knows. It may be called again at
@@ -49,12 +50,15 @@ def bring_up(spec: VpsSpec, hypervisor: Hypervisor, storage: Storage) -> Changes
     changes = needed(spec, hypervisor, paths, power=True)
     hypervisor.define(spec, paths)
     if "power" in changes:
+        # Should it not come up, the hypervisor may still say why it was off before.
+        notes.keep(starting=True)
         hypervisor.start(spec.uuid)
     if "autostart" in changes:
         hypervisor.set_autostart(spec.uuid, True)
     info = hypervisor.info(spec.uuid)
     if info is None or info.power != "running":
         raise ToolFailed(f"{spec.name} was started and is {info.power if info else 'gone'} again")
+    notes.keep(starting=False, asked_down=False)
     _adjust(spec, info, hypervisor)
     return changes
 

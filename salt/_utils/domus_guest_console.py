@@ -21,18 +21,18 @@ def clean_line(line: str) -> str:
     return "".join(c for c in line if c.isprintable())[:LINE_CHARACTERS]
 
 
-def tail(path: Path, lines: int) -> list[str]:
+def tail(path: Path, lines: int, *, read_bytes: int = READ_BYTES) -> list[str]:
     """Return the last lines of a console log; empty where there is no log."""
     count = min(max(lines, 0), MAX_LINES)
     try:
         with path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            log.seek(max(0, size - READ_BYTES))
-            data = log.read(READ_BYTES)
+            log.seek(max(0, size - read_bytes))
+            data = log.read(read_bytes)
     except FileNotFoundError:
         return []
     text = data.decode(errors="replace")
-    if size > READ_BYTES:
+    if size > read_bytes:
         text = text.partition("\n")[2]
     found = text.removesuffix("\n").split("\n") if text else []
     return [clean_line(line) for line in found[-count:]] if count else []

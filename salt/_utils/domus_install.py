@@ -28,6 +28,7 @@ from domus_simulated_install import SimulatedDisk
 from domus_spec import VpsSpec, volume_name
 from domus_storage import open_storage
 from domus_template import TemplateStore
+from domus_vps_notes import VpsNotes
 
 KEYGEN_TIMEOUT_SECONDS = 120
 LAST_STEPS = ("define", "start")
@@ -98,7 +99,7 @@ def _bring_up(request: Request, progress: Progress, storage: Storage, hypervisor
         with progress.step("define"):
             domus_bring_up.define(spec, hypervisor, storage)
         with progress.step("start"):
-            domus_bring_up.bring_up(spec, hypervisor, storage)
+            domus_bring_up.bring_up(spec, hypervisor, storage, VpsNotes(request.state_dir, spec.uuid))
 
 
 def _newest_wish(request: Request) -> VpsSpec:

@@ -14,6 +14,9 @@ from domus_spec import TAG_PREFIX, VpsSpec
 LIVE = "live"
 NEXT_BOOT = "next boot"
 
+# The power_reason of a guest that is off because it restarts itself, and that the hypervisor may still bring back.
+RESTARTING = "restarting"
+
 # What changes, or would: {"power": {"old": "stopped", "new": "running"}}, as Salt's states say it.
 Changes = dict[str, dict[str, Any]]
 
@@ -82,11 +85,16 @@ class DomuInfo:
     uuid: str
     name: str
     power: str  # running, stopped, crashed or paused
-    power_reason: str  # why it is not running: guest, shutdown, destroyed, crashed, unknown
+    power_reason: str  # why it is not running: shutdown, destroyed, crashed, failed, unknown, or RESTARTING
     memory_mib: int
     vcpus: int
     cpu_seconds: float
     autostart: bool
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether it is off for a moment only, because it restarts itself."""
+        return self.power_reason == RESTARTING
 
 
 @dataclass(frozen=True, slots=True)

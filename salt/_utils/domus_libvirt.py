@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import domus_domxml
+import domus_last_words
 from domus_errors import NotValid, Refused, ToolFailed
 from domus_guest_console import tail
 from domus_interfaces import LIVE, NEXT_BOOT, Changes, DomuInfo, NodeCapacity
@@ -23,8 +24,10 @@ BOOT_DIRECTORY = Path("/var/lib/domus/boot")
 CONTEXT_KEY = "domus.libvirt"
 SHARED_KEY = "domus.libvirt.shared"  # numbers of the running Xen domains that have their share
 XL_TIMEOUT_SECONDS = 30
-# virDomainShutoffReason; libxl says "shutdown" however the guest came to shut down.
-SHUTOFF_REASONS = {1: "shutdown", 2: "destroyed", 3: "crashed"}
+# virDomainShutoffReason
+SHUTOFF_REASONS = {1: "shutdown", 2: "destroyed", 3: "crashed", 6: "failed"}
+# systemd makes it when dom0 begins to go down. What the guests do then is not their owners' will.
+GOING_DOWN = Path("/run/nologin")
 
 
 def import_libvirt() -> Any:
@@ -122,7 +125,7 @@ class LibvirtHypervisor:
             self._call("resume", domain.resume)
             return
         self._pull_plug(domain)
-        self._call("start", domain.create)
+        self._create(domain)
         self._share_cpus(domain)
 
     def shutdown(self, uuid: str) -> None:
@@ -244,6 +247,14 @@ class LibvirtHypervisor:
             if self._call("look at", domain.isActive):
                 raise ToolFailed(f"libvirt could not destroy {self.uri}: {error}") from None
 
+    def _create(self, domain: Any) -> None:
+        """Start a domain. One that restarted itself while we waited for our turn runs already, and all is well."""
+        try:
+            domain.create()
+        except self._libvirt.libvirtError as error:
+            if not self._call("look at", domain.isActive):
+                raise ToolFailed(f"libvirt could not start {self.uri}: {error}") from None
+
     def _redefine(self, domain: Any, change: Callable[[str], str]) -> None:
         """Change what holds from the next start on.
 
@@ -257,6 +268,8 @@ class LibvirtHypervisor:
         state, reason = domain.state()
         active = bool(domain.isActive())
         power, power_reason = self._power(state, reason)
+        if power_reason == "shutdown":
+            power_reason = self._why_shut_down(domain.name())
         _, max_kib, memory_kib, vcpus, cpu_nanoseconds = domain.info()
         return DomuInfo(
             uuid=domain.UUIDString(),
@@ -279,6 +292,14 @@ class LibvirtHypervisor:
             why = SHUTOFF_REASONS.get(reason, "unknown")
             return ("crashed" if why == "crashed" else "stopped"), why
         return "running", ""
+
+    def _why_shut_down(self, name: str) -> str:
+        """Return why a guest is off of which libvirt says that it shut down."""
+        why = "shutdown"
+        if self.kind == "xen":
+            why = domus_last_words.read_why_off(Path(CONSOLE_LOGS["xen"].format(name=name)))
+        going_down = self.kind in CONSOLE_LOGS and GOING_DOWN.exists()
+        return "unknown" if why == "shutdown" and going_down else why
 
     def _share_cpus(self, domain: Any) -> None:
         """Give a running guest its weight and cap; libvirt cannot do it under credit2."""

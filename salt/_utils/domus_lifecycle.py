@@ -6,7 +6,7 @@ later, a state run or the beacon, looks whether it is down, and pulls the plug w
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import domus_bring_up
@@ -18,6 +18,9 @@ from domus_vps_notes import Stopping, VpsNotes, job_of
 
 ON = ("running", "paused")
 MAX_DEEDS = 4
+RESTARTS_ITSELF = "It restarts itself"
+# When to look again at a guest that restarts itself.
+RESTART_PATIENCE = timedelta(seconds=30)
 
 
 class Deed(StrEnum):
@@ -131,6 +134,8 @@ def _settle(dom0: Dom0, spec: VpsSpec, now: datetime, *, installed: bool) -> Out
     changes: Changes = {}
     for _ in range(MAX_DEEDS):
         info = dom0.hypervisor.info(spec.uuid)
+        if info is not None and info.is_restarting:
+            return Outcome(RESTARTS_ITSELF, changes, now + RESTART_PATIENCE)
         power = info.power if info else None
         stopping = notes.stopping
         deed = decide(spec, power, notes.boot_serial or 0, stopping, now)
@@ -153,10 +158,9 @@ def _settle(dom0: Dom0, spec: VpsSpec, now: datetime, *, installed: bool) -> Out
 def _arrive(dom0: Dom0, spec: VpsSpec, notes: VpsNotes, changes: Changes, *, installed: bool) -> Outcome:
     """Do the last deed, after which the VPS is as wanted."""
     if spec.wanted == "running":
-        done = domus_bring_up.bring_up(spec, dom0.hypervisor, dom0.storage)
+        done = domus_bring_up.bring_up(spec, dom0.hypervisor, dom0.storage, notes)
         rebooted = {"boot_serial": {"old": notes.boot_serial, "new": spec.boot_serial}}
         changes = changes | done | (rebooted if notes.boot_serial != spec.boot_serial else {})
-        notes.keep(asked_down=False)
     elif installed:
         changes = changes | domus_bring_up.define(spec, dom0.hypervisor, dom0.storage)
     if "shutdown" in changes and spec.wanted == "stopped":
@@ -169,6 +173,8 @@ def _arrive(dom0: Dom0, spec: VpsSpec, notes: VpsNotes, changes: Changes, *, ins
 def _plan(dom0: Dom0, spec: VpsSpec, now: datetime, *, installed: bool) -> Outcome:
     notes = VpsNotes(dom0.state_dir, spec.uuid)
     info = dom0.hypervisor.info(spec.uuid)
+    if info is not None and info.is_restarting:
+        return Outcome(RESTARTS_ITSELF, {}, now + RESTART_PATIENCE)
     power = info.power if info else None
     serial = spec.boot_serial if notes.boot_serial is None else notes.boot_serial
     deed = decide(spec, power, serial, notes.stopping, now)

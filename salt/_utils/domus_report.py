@@ -11,7 +11,7 @@ import domus_removal
 from domus_errors import DomusError, NotValid
 from domus_host import Dom0, stamp
 from domus_interfaces import DomuInfo, Volume
-from domus_lifecycle import ON
+from domus_lifecycle import ON, RESTART_PATIENCE, RESTARTS_ITSELF
 from domus_spec import SCHEMA_VERSION, VpsSpec, volume_name
 from domus_vps_notes import VpsNotes, job_of, known_uuids
 
@@ -75,10 +75,19 @@ def capacity(dom0: Dom0) -> dict[str, int]:
 
 
 def seen_power(dom0: Dom0, uuid: str, info: DomuInfo | None) -> tuple[str, str]:
-    """Return power and its reason; a shutdown that we did not ask for is the guest's own."""
+    """Return power and its reason.
+
+    A shutdown that we did not ask for is the guest's own, unless we tried to start it since. A guest that
+    restarts itself counts as running.
+    """
     if info is None:
         return "absent", ""
-    if info.power_reason == "shutdown" and not VpsNotes(dom0.state_dir, uuid).asked_down:
+    if info.is_restarting:
+        return "running", ""
+    notes = VpsNotes(dom0.state_dir, uuid)
+    if info.power == "stopped" and notes.starting:
+        return info.power, "failed"
+    if info.power_reason == "shutdown" and not notes.asked_down:
         return info.power, "guest"
     return info.power, info.power_reason
 
@@ -133,6 +142,9 @@ def _unmet(dom0: Dom0, spec: VpsSpec, seen: Seen, notes: VpsNotes, now: datetime
     stopping = notes.stopping
     if stopping is not None:
         return Unmet("It was asked to shut down", under_way=True, look_again_at=stopping.deadline)
+    info = seen.domus.get(spec.uuid)
+    if info is not None and info.is_restarting:
+        return Unmet(RESTARTS_ITSELF, under_way=True, look_again_at=now + RESTART_PATIENCE)
     different = _different(dom0, spec, seen, notes)
     return Unmet(different) if different else None
 

@@ -15,7 +15,7 @@ import domus_domxml
 import domus_guest_console
 from domus_errors import NotValid, Refused, ToolFailed
 from domus_faults import Faults
-from domus_interfaces import LIVE, NEXT_BOOT, Changes, DomuInfo, NodeCapacity
+from domus_interfaces import LIVE, NEXT_BOOT, RESTARTING, Changes, DomuInfo, NodeCapacity
 from domus_spec import VpsSpec
 from domus_state_dir import StateDir, read_json, write_json
 
@@ -160,6 +160,14 @@ class SimulatedHypervisor:
     def guest_shuts_down(self, uuid: str) -> None:
         """Let the guest shut itself down, as ``poweroff`` in it does."""
         self._stop(uuid, "stopped", "shutdown", "The system is going down by itself")
+
+    def guest_restarts(self, uuid: str) -> None:
+        """Let the guest restart itself, and not come back before it is started or given up."""
+        self._stop(uuid, "stopped", RESTARTING, "The system is restarting by itself")
+
+    def restart_fails(self, uuid: str) -> None:
+        """Let the restart of a guest by itself fail, as on Xen when its disks do not come up in time."""
+        self._stop(uuid, "stopped", "failed", None)
 
     def guest_crashes(self, uuid: str) -> None:
         """Let the guest's kernel crash; as on Xen the domU is gone then."""

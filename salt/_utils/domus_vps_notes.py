@@ -45,6 +45,11 @@ class VpsNotes:
         return bool(self._note.get("asked_down"))
 
     @property
+    def starting(self) -> bool:
+        """Whether it was started here and did not come up, as far as we know."""
+        return bool(self._note.get("starting"))
+
+    @property
     def problem(self) -> str | None:
         """Why the last run did not bring about what is wanted."""
         return self._note.get("problem")

@@ -22,7 +22,7 @@ MAX_STEPS = 100
 MAX_CAPACITIES = 32
 MAX_REFUSED = 20
 
-_POWER_REASONS = ("", "guest", "shutdown", "destroyed", "crashed", "unknown")
+_POWER_REASONS = ("", "guest", "shutdown", "destroyed", "crashed", "failed", "unknown")
 _JOB_STATES = ("queued", "running", "done", "failed")
 
 

@@ -222,6 +222,20 @@ def test_power_changes_name_a_crash_and_our_own_stop(salt_dom0: SaltDom0, simula
     assert (changes[uuid_of(2)]["power"], changes[uuid_of(2)]["power_reason"]) == ("stopped", "shutdown")
 
 
+def test_restart_of_a_guest_is_no_change_of_power_until_it_failed(
+    salt_dom0: SaltDom0, simulation: Simulation
+) -> None:
+    converge(salt_dom0, simulation, vps_entry(1))
+    salt_dom0.modules.dom0.power_changes()
+    simulation.hypervisor.guest_restarts(uuid_of(1))
+    assert salt_dom0.modules.dom0.power_changes() == []
+    simulation.hypervisor.restart_fails(uuid_of(1))
+    (change,) = salt_dom0.modules.dom0.power_changes()
+    assert (change["power"], change["power_reason"]) == ("stopped", "failed")
+    report = converge(salt_dom0, simulation, vps_entry(1))
+    assert (report["vps"][uuid_of(1)]["power"], report["vps"][uuid_of(1)]["revision"]) == ("running", 1)
+
+
 def test_power_changes_are_empty_on_a_minion_that_is_no_dom0(salt_dom0: SaltDom0) -> None:
     assert salt_dom0.modules.dom0.power_changes() == []
 

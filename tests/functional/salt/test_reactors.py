@@ -44,6 +44,16 @@ def test_a_reaction_is_one_call_of_a_runner_with_the_ids(
     assert render(salt_dom0, name, {**data, "_stamp": "2026-11-20T12:00:00", "paid": True}) == expected
 
 
+@pytest.mark.parametrize(
+    "name", ["renewal_paid", "subscription_suspended", "subscription_released", "subscription_ended"]
+)
+def test_what_became_of_a_contract_is_one_call_with_the_ids(salt_dom0: SaltDom0, name: str) -> None:
+    data = {"message_id": 17, "vps_id": "6f1b"}
+    arguments = [{key: value} for key, value in data.items()]
+    expected = {f"domus-{name}-runner": {f"runner.domus_contract.{name}": [{"args": arguments}]}}
+    assert render(salt_dom0, name, {**data, "_stamp": "2026-11-20T12:00:00"}) == expected
+
+
 def test_a_minion_that_starts_is_named_by_its_id(salt_dom0: SaltDom0) -> None:
     expected = {"runner.domus_work.minion_started": [{"args": [{"minion_id": "dom0-a"}]}]}
     found = render(salt_dom0, "minion_start", {"id": "dom0-a", "cmd": "_minion_event", "data": "up"})

@@ -1,8 +1,10 @@
 """The libvirt driver on libvirt's own fake hypervisor, test:///default."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+import domus_libvirt
 import pytest
 from domus_errors import NotValid, Refused, ToolFailed
 from domus_libvirt import LibvirtHypervisor, newest_kernel
@@ -95,6 +97,56 @@ def test_life_of_a_domu(hypervisor: LibvirtHypervisor) -> None:
     hypervisor.undefine(UUID)
     hypervisor.undefine(UUID)
     assert power(hypervisor) is None
+
+
+@pytest.mark.parametrize(
+    ("last_words", "reason"),
+    [("reboot: Power down", "shutdown"), ("reboot: Restarting system", "failed"), ("login: ", "unknown")],
+)
+def test_xen_guest_is_off_for_what_its_kernel_said_last(
+    hypervisor: LibvirtHypervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    last_words: str,
+    reason: str,
+) -> None:
+    hypervisor.define(spec(), PATHS)
+    hypervisor.start(UUID)
+    hypervisor.shutdown(UUID)
+    log = tmp_path / f"guest-{NAME}.log"
+    log.write_text(f"[   61.7] {last_words}\n")
+    os.utime(log, (1_700_000_000, 1_700_000_000))
+    monkeypatch.setitem(domus_libvirt.CONSOLE_LOGS, "xen", str(tmp_path / "guest-{name}.log"))
+    monkeypatch.setattr(domus_libvirt, "GOING_DOWN", tmp_path / "nologin")
+    hypervisor.kind = "xen"
+    found = hypervisor.info(UUID)
+    assert found is not None
+    assert (found.power, found.power_reason) == ("stopped", reason)
+
+
+def test_shutdown_while_dom0_goes_down_is_not_the_guests_own(
+    hypervisor: LibvirtHypervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hypervisor.define(spec(), PATHS)
+    hypervisor.start(UUID)
+    hypervisor.shutdown(UUID)
+    going_down = tmp_path / "nologin"
+    going_down.touch()
+    monkeypatch.setattr(domus_libvirt, "GOING_DOWN", going_down)
+    hypervisor.kind = "kvm"
+    found = hypervisor.info(UUID)
+    assert found is not None
+    assert (found.power, found.power_reason) == ("stopped", "unknown")
+
+
+def test_start_of_a_guest_that_came_back_meanwhile_is_no_error(
+    hypervisor: LibvirtHypervisor, context: dict[str, Any]
+) -> None:
+    hypervisor.define(spec(), PATHS)
+    hypervisor.start(UUID)
+    ((_, connection),) = context.values()
+    hypervisor._create(connection.lookupByUUIDString(UUID))
+    assert power(hypervisor) == "running"
 
 
 def test_running_domu_is_not_undefined(hypervisor: LibvirtHypervisor) -> None:

@@ -123,6 +123,34 @@ def test_stop_that_is_taken_back_leaves_the_vps_running_in_the_end(simulation: S
     assert VpsNotes(simulation.state_dir, UUID).stopping is None
 
 
+@pytest.mark.parametrize("wanted", ["running", "stopped"])
+def test_guest_that_restarts_itself_is_waited_for(simulation: Simulation, wanted: str) -> None:
+    running(simulation)
+    simulation.hypervisor.guest_restarts(UUID)
+    for test in (True, False):
+        outcome = settle(dom0_with(simulation), VpsSpec.parse(vps_entry(1, wanted=wanted)), NOW, test=test)
+        assert (outcome.comment, outcome.changes) == ("It restarts itself", {})
+        assert outcome.look_again_at == NOW + timedelta(seconds=30)
+    assert boots(simulation) == 1
+
+
+def test_guest_whose_restart_failed_is_started(simulation: Simulation) -> None:
+    spec = running(simulation)
+    simulation.hypervisor.restart_fails(UUID)
+    outcome = settle(dom0_with(simulation), spec, NOW)
+    assert outcome.changes["power"] == {"old": "stopped", "new": "running"}
+    assert boots(simulation) == 2
+
+
+def test_stop_by_us_is_forgotten_once_it_runs_again(simulation: Simulation) -> None:
+    spec = running(simulation)
+    settle(dom0_with(simulation), VpsSpec.parse(vps_entry(1, wanted="stopped")), NOW)
+    assert VpsNotes(simulation.state_dir, UUID).asked_down
+    settle(dom0_with(simulation), spec, NOW)
+    notes = VpsNotes(simulation.state_dir, UUID)
+    assert (notes.asked_down, notes.starting) == (False, False)
+
+
 def test_vps_that_another_process_works_on_is_left_to_it(simulation: Simulation) -> None:
     entry = vps_entry(1)
     simulation.install(entry)

@@ -7,7 +7,7 @@ from typing import Any
 
 import domus_report
 import pytest
-from domus_errors import NotValid
+from domus_errors import NotValid, ToolFailed
 from domus_host import Dom0
 from domus_lifecycle import settle
 from domus_removal import remove
@@ -70,6 +70,35 @@ def test_revision_holds_only_when_everything_does(simulation: Simulation) -> Non
     entry = entry_of(dom0)
     assert (entry["revision"], entry["problem"]) == (None, "It is stopped and should be running")
     assert entry["power_reason"] == "guest"
+
+
+def test_guest_that_restarts_itself_counts_as_running_and_is_looked_at_again(simulation: Simulation) -> None:
+    dom0 = running(simulation, vps_entry(1))
+    simulation.hypervisor.guest_restarts(UUID)
+    entry = entry_of(dom0)
+    assert (entry["power"], entry["power_reason"]) == ("running", "")
+    assert (entry["revision"], entry["problem"]) == (None, None)
+    assert entry["look_again_at"] == "2026-11-20T12:00:30Z"
+
+
+def test_guest_whose_restart_failed_did_not_shut_itself_down(simulation: Simulation) -> None:
+    dom0 = running(simulation, vps_entry(1))
+    simulation.hypervisor.restart_fails(UUID)
+    entry = entry_of(dom0)
+    assert (entry["power"], entry["power_reason"]) == ("stopped", "failed")
+    assert (entry["revision"], entry["problem"]) == (None, "It is stopped and should be running")
+
+
+def test_start_that_failed_is_not_taken_for_the_shutdown_before_it(simulation: Simulation) -> None:
+    dom0 = running(simulation, vps_entry(1))
+    simulation.hypervisor.guest_shuts_down(UUID)
+    simulation.hypervisor.faults.order("start", "libxenlight failed to create new domain")
+    with pytest.raises(ToolFailed):
+        settle(dom0, dom0.spec(UUID), NOW)
+    assert entry_of(dom0)["power_reason"] == "failed"
+    settle(dom0, dom0.spec(UUID), NOW)
+    simulation.hypervisor.guest_shuts_down(UUID)
+    assert entry_of(dom0)["power_reason"] == "guest"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One Salt master, two simulated dom0s and a panel, started once for all tests here."""
+"""One Salt master, two simulated dom0s and a panel, started once for the tests of a file."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def start_world(root: Path, *, database_url: str | None = None) -> Iterator[Worl
         yield World(stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Offer the world on SQLite."""
     yield from start_world(tmp_path_factory.mktemp("world"))

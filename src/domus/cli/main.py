@@ -11,7 +11,7 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from domus.cli import database, listings, people, seeding
+from domus.cli import database, listings, people, seeding, suspensions
 from domus.core.errors import DomusError
 
 
@@ -31,6 +31,7 @@ for group in (
     listings.dom0,
 ):
     cli.add_command(group)
+suspensions.add_to(listings.vps)
 cli.add_command(listings.capacity)
 cli.add_command(seeding.seed)
 

@@ -18,6 +18,13 @@ CHANNEL = "domus_outbox"
 ORDER_PAID = "domus/order/paid"
 VPS_CHANGED = "domus/vps/changed"
 CONSOLE_WANTED = "domus/console/wanted"
+RENEWAL_PAID = "domus/renewal/paid"
+SUBSCRIPTION_SUSPENDED = "domus/subscription/suspended"
+SUBSCRIPTION_RELEASED = "domus/subscription/released"
+SUBSCRIPTION_ENDED = "domus/subscription/ended"
+
+#: The same news with another cause each: something else is wanted of a VPS.
+VPS_NEWS = (VPS_CHANGED, RENEWAL_PAID, SUBSCRIPTION_SUSPENDED, SUBSCRIPTION_RELEASED, SUBSCRIPTION_ENDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,19 @@ def ask_dom0(
     actor: Actor,
     reason: str = "",
     now: datetime,
+    tag: str = outbox.VPS_CHANGED,
 ) -> Job:
     """Open the job of a revision that is wanted from here on, and tell Salt that the VPS changed."""
     job = jobs.open_job(session, vps_id, kind, revision=revision, actor=actor, reason=reason, now=now)
-    tell_vps_changed(session, vps_id, now=now)
+    tell_vps_changed(session, vps_id, now=now, tag=tag)
     return job
 
 
-def tell_vps_changed(session: Session, vps_id: uuid.UUID, *, now: datetime) -> None:
-    """Tell Salt that something else is wanted of the VPS."""
-    outbox.put(session, outbox.VPS_CHANGED, {"vps_id": str(vps_id)}, now=now)
+def tell_vps_changed(
+    session: Session, vps_id: uuid.UUID, *, now: datetime, tag: str = outbox.VPS_CHANGED
+) -> None:
+    """Tell Salt that something else is wanted of the VPS; the tag (one of ``outbox.VPS_NEWS``) says why."""
+    outbox.put(session, tag, {"vps_id": str(vps_id)}, now=now)
 
 
 def tell_order_paid(session: Session, order_id: uuid.UUID, *, now: datetime) -> None:

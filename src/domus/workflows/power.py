@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from domus.accounts import audit
 from domus.accounts.actor import Actor
 from domus.core.errors import Conflict, NotAllowed
+from domus.core.texts import paragraphs
 from domus.db.engine import Database
 from domus.inventory.models import Dom0, Dom0State
 from domus.provisioning import jobs
@@ -20,6 +21,7 @@ from domus.provisioning import services as provisioning
 from domus.provisioning.models import Job, JobKind
 from domus.vps import queries, services
 from domus.vps.models import Power, SuspensionReason, Vps, VpsState
+from domus.workflows import suspensions
 
 
 def start(db: Database, *, vps_id: uuid.UUID, actor: Actor, reason: str = "", now: datetime) -> Job:
@@ -86,13 +88,7 @@ def suspend(
     _require_operator(actor)
     with db.unit_of_work() as session:
         vps = _active(session, vps_id, actor)
-        revision = services.add_suspension(session, vps_id, suspension, note=note, actor=actor, now=now)
-        if revision is not None:
-            _ask(
-                session, vps_id, JobKind.SHUTDOWN, revision,
-                actor=actor, reason=f"suspended: {suspension.value}", now=now, audited=False,
-            )  # fmt: skip
-            _audit(session, vps, "vps.suspend", actor=actor, reason=note, details=suspension.value, now=now)
+        suspensions.impose(session, vps, suspension, note=_note(note), actor=actor, now=now)
 
 
 def release(
@@ -111,19 +107,7 @@ def release(
     _require_operator(actor)
     with db.unit_of_work() as session:
         vps = queries.lock(session, vps_id, actor=actor)
-        revision = services.lift_suspension(session, vps_id, suspension, note=note, actor=actor, now=now)
-        if revision is None:
-            return
-        if (
-            vps.state is VpsState.ACTIVE
-            and vps.wanted_power is Power.RUNNING
-            and not _still_suspended(session, vps)
-        ):
-            reason = f"no longer suspended: {suspension.value}"
-            _ask(session, vps_id, JobKind.START, revision, actor=actor, reason=reason, now=now, audited=False)
-        else:
-            provisioning.tell_vps_changed(session, vps_id, now=now)
-        _audit(session, vps, "vps.release", actor=actor, reason=note, details=suspension.value, now=now)
+        suspensions.lift(session, vps, suspension, note=_note(note), actor=actor, now=now)
 
 
 def _active(session: Session, vps_id: uuid.UUID, actor: Actor) -> Vps:
@@ -143,9 +127,8 @@ def _under_way(session: Session, vps: Vps, kind: JobKind, power: Power) -> Job |
     return jobs.find_open(session, vps.id, kind) if vps.wanted_power is power else None
 
 
-def _still_suspended(session: Session, vps: Vps) -> bool:
-    session.refresh(vps, ["suspensions"])
-    return bool(vps.suspensions)
+def _note(text: str) -> str:
+    return paragraphs(text, field="note", maximum=500)
 
 
 def _require_operator(actor: Actor) -> None:
@@ -162,19 +145,11 @@ def _ask(
     actor: Actor,
     reason: str,
     now: datetime,
-    audited: bool = True,
 ) -> Job:
     job = provisioning.ask_dom0(session, vps_id, kind, revision=revision, actor=actor, reason=reason, now=now)
-    if audited:
-        vps = session.get_one(Vps, vps_id)
-        _audit(session, vps, f"vps.{kind.value}", actor=actor, reason=reason, now=now)
-    return job
-
-
-def _audit(
-    session: Session, vps: Vps, action: str, *, actor: Actor, reason: str, details: str = "", now: datetime
-) -> None:
+    vps = session.get_one(Vps, vps_id)
     audit.record(
-        session, actor=actor, action=action, object_type="vps", object_id=vps.id, account_id=vps.account_id,
-        reason=reason, details={"suspension": details} if details else None, now=now,
+        session, actor=actor, action=f"vps.{kind.value}", object_type="vps", object_id=vps.id,
+        account_id=vps.account_id, reason=reason, now=now,
     )  # fmt: skip
+    return job

@@ -47,6 +47,7 @@ __all__ = [
     "begin_run",
     "claim_messages",
     "console_wanted",
+    "contract_changed",
     "dom0_started",
     "due_dom0s",
     "fail_overdue",
@@ -89,11 +90,23 @@ def order_paid(db: Database, *, message_id: int, order_id: uuid.UUID, now: datet
         return _answer(session, message_id, outbox.ORDER_PAID, {"order_id": str(order_id)}, vps, now=now)
 
 
-def vps_changed(db: Database, *, message_id: int, vps_id: uuid.UUID, now: datetime) -> str | None:
-    """Act on a changed wish, as `order_paid` does."""
+def vps_changed(
+    db: Database, *, message_id: int, vps_id: uuid.UUID, now: datetime, tag: str = outbox.VPS_CHANGED
+) -> str | None:
+    """Act on a changed wish, as `order_paid` does. The tag, one of ``outbox.VPS_NEWS``, says what it changed for."""
     with db.unit_of_work() as session:
         vps = session.get(Vps, vps_id)
-        return _answer(session, message_id, outbox.VPS_CHANGED, {"vps_id": str(vps_id)}, vps, now=now)
+        return _answer(session, message_id, tag, {"vps_id": str(vps_id)}, vps, now=now)
+
+
+def contract_changed(
+    db: Database, *, tag: str, message_id: int, vps_id: uuid.UUID, now: datetime
+) -> int | None:
+    """Act on what became of a contract (``domus/renewal/paid`` and its like): return the number of the dom0 to run on."""
+    if vps_changed(db, message_id=message_id, vps_id=vps_id, now=now, tag=tag) is None:
+        return None
+    with db.reading() as session:
+        return session.scalar(sa.select(Vps.dom0_id).where(Vps.id == vps_id))
 
 
 def console_wanted(

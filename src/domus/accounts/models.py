@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from domus.core.languages import DEFAULT_LANGUAGE
 from domus.db.base import Base, big_pk, enum_column
 
 
@@ -19,6 +20,17 @@ class Role(StrEnum):
     """Sees and drives what belongs to the user's own account."""
     OPERATOR = "operator"
     """Sees and drives everything; belongs to no account."""
+
+
+class ContactKind(StrEnum):
+    """What a further address of an account is for."""
+
+    BILLING = "billing"
+    """Invoices, reminders, refunds."""
+    TECHNICAL = "technical"
+    """News of the machines."""
+    ABUSE = "abuse"
+    """Complaints about what the machines do."""
 
 
 class Account(Base):
@@ -35,12 +47,37 @@ class Account(Base):
     name: Mapped[str] = mapped_column(sa.String(200))
     email: Mapped[str] = mapped_column(sa.String(254), unique=True)
     country: Mapped[str] = mapped_column(sa.String(2), default="")
+    company: Mapped[str] = mapped_column(sa.String(200), default="", server_default="")
+    address: Mapped[str] = mapped_column(sa.String(500), default="", server_default="")
+    """Lines as they stand on an envelope, without names and country."""
+    vat_number: Mapped[str] = mapped_column(sa.String(20), default="", server_default="")
+    language: Mapped[str] = mapped_column(
+        sa.String(8), default=DEFAULT_LANGUAGE, server_default=DEFAULT_LANGUAGE
+    )
+    """Of invoices and mails (``core.languages``)."""
     created_at: Mapped[datetime]
 
     users: Mapped[list[User]] = relationship(back_populates="account")
+    contacts: Mapped[list[AccountContact]] = relationship(
+        back_populates="account", order_by="AccountContact.id", cascade="all, delete-orphan"
+    )
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>"
+
+
+class AccountContact(Base):
+    """A further address that mails of one kind go to."""
+
+    __tablename__ = "account_contact"
+    __table_args__ = (sa.UniqueConstraint("account_id", "kind", "email"),)
+
+    id: Mapped[big_pk]
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey("account.id"))
+    kind: Mapped[ContactKind] = enum_column(ContactKind, name="contact_kind")
+    email: Mapped[str] = mapped_column(sa.String(254))
+
+    account: Mapped[Account] = relationship(back_populates="contacts")
 
 
 class User(Base):

@@ -9,6 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Session
 
 from domus.accounts.models import Account, Role, User
+from domus.core.countries import parse_country
 from domus.core.errors import InvalidInput, NotFound
 from domus.core.texts import one_line
 
@@ -66,16 +67,6 @@ def get_user(session: Session, user_id: int) -> User:
     if user is None:
         raise NotFound("There is no such user.")
     return user
-
-
-def parse_country(text: str, *, field: str = "country") -> str:
-    """Return an ISO 3166 code in upper case, or nothing when nothing was said."""
-    code = text.strip().upper()
-    if code and not (len(code) == 2 and code.isascii() and code.isalpha()):
-        raise InvalidInput(
-            f"{text!r} is not a country code; write two letters, such as DE or FR.", field=field
-        )
-    return code
 
 
 def _refuse_known(session: Session, email: str) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.billing.models import (
+    CreditNote,
     Invoice,
     InvoiceLine,
     InvoiceState,
@@ -17,6 +18,7 @@ from domus.billing.models import (
     Payment,
     PaymentState,
 )
+from domus.billing.numbers import CREDIT, INVOICE, LETTERS
 from domus.core.money import Money
 
 
@@ -30,6 +32,7 @@ def all_problems(session: Session) -> list[str]:
         _payments_that_are_not_booked,
         _receivables_that_stay_open,
         _numbers_that_are_missing,
+        _credit_notes_over_more_than_their_invoice,
     )
     return [problem for check in checks for problem in check(session)]
 
@@ -114,13 +117,30 @@ def _receivables_that_stay_open(session: Session) -> Iterator[str]:
 
 
 def _numbers_that_are_missing(session: Session) -> Iterator[str]:
-    series = session.scalars(sa.select(NumberSeries).where(NumberSeries.name.startswith("invoice:")))
-    for row in series:
-        year = row.name.partition(":")[2]
-        prefix = f"{year}-"
-        numbers = session.scalars(sa.select(Invoice.number).where(Invoice.number.startswith(prefix)))
-        used = {int(number.removeprefix(prefix)) for number in numbers if number}
-        missing = sorted(set(range(1, row.next_number)) - used)
-        if missing:
-            shown = ", ".join(f"{prefix}{number:05d}" for number in missing[:10])
-            yield f"{len(missing)} invoice numbers of {year} are missing, beginning with {shown}."
+    columns = {INVOICE: Invoice.number, CREDIT: CreditNote.number}
+    for kind, column in columns.items():
+        series = sa.select(NumberSeries).where(NumberSeries.name.startswith(f"{kind}:"))
+        for row in session.scalars(series):
+            prefix = f"{LETTERS[kind]}{row.name.partition(':')[2]}-"
+            numbers = session.scalars(sa.select(column).where(column.startswith(prefix)))
+            used = {int(number.removeprefix(prefix)) for number in numbers if number}
+            missing = sorted(set(range(1, row.next_number)) - used)
+            if missing:
+                shown = ", ".join(f"{prefix}{number:05d}" for number in missing[:10])
+                yield f"{len(missing)} {kind} numbers of {prefix[:-1]} are missing, beginning with {shown}."
+
+
+def _credit_notes_over_more_than_their_invoice(session: Session) -> Iterator[str]:
+    query = (
+        sa.select(Invoice)
+        .join(Invoice.credit_notes)
+        .group_by(Invoice.id)
+        .having(
+            sa.or_(
+                sa.func.sum(CreditNote.gross_minor) > Invoice.gross_minor,
+                sa.func.sum(CreditNote.tax_minor) > Invoice.tax_minor,
+            )
+        )
+    )
+    for invoice in session.scalars(query):
+        yield f"More than invoice {invoice} was over is credited."

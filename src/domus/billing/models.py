@@ -12,8 +12,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from domus.accounts.models import Account
 from domus.catalog.models import Price
+from domus.core.languages import DEFAULT_LANGUAGE
 from domus.core.money import Money
 from domus.db.base import Base, big_pk, currency_code, enum_column, uuid_pk
+from domus.tax.models import Company
 
 
 class OrderState(StrEnum):
@@ -105,9 +107,25 @@ class Invoice(Base):
     gross_minor: Mapped[int]
     issued_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
+    company_id: Mapped[int | None] = mapped_column(sa.ForeignKey("company.id"), index=True)
+    """None on what was issued before there were companies."""
+    seller: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """The company as it was (``billing.parties``)."""
+    buyer: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """The customer as it was."""
+    language: Mapped[str] = mapped_column(
+        sa.String(8), default=DEFAULT_LANGUAGE, server_default=DEFAULT_LANGUAGE
+    )
+    tax_rule: Mapped[str] = mapped_column(sa.String(32), default="", server_default="")
+    """``tax.rules.Rule``, or nothing on what was issued before there were rules."""
+    tax_country: Mapped[str] = mapped_column(sa.String(2), default="", server_default="")
+    tax_millipercent: Mapped[int] = mapped_column(default=0, server_default="0")
+    tax_note: Mapped[str] = mapped_column(sa.String(300), default="", server_default="")
 
     account: Mapped[Account] = relationship()
+    company: Mapped[Company | None] = relationship()
     order: Mapped[Order | None] = relationship(back_populates="invoices")
+    credit_notes: Mapped[list[CreditNote]] = relationship(back_populates="invoice", order_by="CreditNote.id")
     lines: Mapped[list[InvoiceLine]] = relationship(back_populates="invoice", order_by="InvoiceLine.id")
     payments: Mapped[list[Payment]] = relationship(back_populates="invoice")
 
@@ -132,6 +150,39 @@ class InvoiceLine(Base):
     tax_minor: Mapped[int] = mapped_column(default=0)
 
     invoice: Mapped[Invoice] = relationship(back_populates="lines")
+
+
+class CreditNote(Base):
+    """Takes an invoice back, in whole or in part: what would be an edit is a document of its own.
+
+    Amounts are positive here: so much less is owed. Parties, language and tax are those of the invoice.
+    """
+
+    __tablename__ = "credit_note"
+    __table_args__ = (
+        sa.CheckConstraint("net_minor + tax_minor = gross_minor", name="gross"),
+        sa.CheckConstraint("gross_minor > 0", name="positive"),
+    )
+
+    id: Mapped[big_pk]
+    number: Mapped[str] = mapped_column(sa.String(32), unique=True)
+    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
+    currency: Mapped[currency_code]
+    net_minor: Mapped[int]
+    tax_minor: Mapped[int]
+    gross_minor: Mapped[int]
+    reason: Mapped[str] = mapped_column(sa.String(500), default="")
+    issued_at: Mapped[datetime] = mapped_column(index=True)
+
+    invoice: Mapped[Invoice] = relationship(back_populates="credit_notes")
+
+    @property
+    def gross(self) -> Money:
+        """Return what is given back."""
+        return Money(self.gross_minor, self.currency)
+
+    def __str__(self) -> str:
+        return self.number
 
 
 class Payment(Base):

@@ -12,9 +12,18 @@ from domus.billing.models import NumberSeries
 ORDER_SERIES = "order"
 
 
-def invoice_series(now: datetime) -> str:
-    """Return the series of the year: invoices are counted from one each January, in UTC."""
-    return f"invoice:{now.year}"
+#: Kinds of documents, whose series are called ``invoice:2026``, ``invoice:DE-2026`` and so on.
+INVOICE = "invoice"
+CREDIT = "credit"
+
+#: What a number begins with, before the company's prefix and the year.
+LETTERS = {INVOICE: "", CREDIT: "C-"}
+
+
+def next_document(session: Session, kind: str, prefix: str, *, now: datetime) -> str:
+    """Take the next number of a company's invoices or credit notes; they are counted from one each January, in UTC."""
+    stem = f"{prefix}-{now.year}" if prefix else str(now.year)
+    return f"{LETTERS[kind]}{stem}-{next_number(session, f'{kind}:{stem}'):05d}"
 
 
 def next_number(session: Session, series: str) -> int:

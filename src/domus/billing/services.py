@@ -9,17 +9,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from domus.accounts.actor import Actor
-from domus.billing import ledger
+from domus.accounts.models import Account
+from domus.billing import invoicing, ledger
 from domus.billing.models import (
     Invoice,
-    InvoiceLine,
     InvoiceState,
     Order,
     Payment,
     PaymentState,
     Subscription,
 )
-from domus.billing.numbers import invoice_series, next_number
+from domus.billing.numbers import next_number
 from domus.core.errors import Conflict
 from domus.core.money import Money
 from domus.core.texts import one_line
@@ -30,26 +30,11 @@ __all__ = ["cancel_invoice", "next_number", "open_order_invoice", "refund", "set
 def open_order_invoice(session: Session, order: Order, *, now: datetime) -> Invoice:
     """Ask for the first period and the set-up fee of an order. The invoice gets its number when it is paid."""
     price = order.price
-    lines = [
-        InvoiceLine(text=f"{price.product.name}, {price.period.describe()}", net_minor=price.amount_minor)
-    ]
+    lines = [(f"{price.product.name}, {price.period.describe()}", price.amount)]
     if price.setup_fee:
-        lines.append(InvoiceLine(text=f"{price.product.name}, set-up fee", net_minor=price.setup_fee_minor))
-    net = price.amount + price.setup_fee
-    invoice = Invoice(
-        account_id=order.account_id,
-        order=order,
-        state=InvoiceState.OPEN,
-        currency=net.currency,
-        net_minor=net.minor,
-        tax_minor=0,
-        gross_minor=net.minor,
-        issued_at=now,
-        lines=lines,
-    )
-    session.add(invoice)
-    session.flush()
-    return invoice
+        lines.append((f"{price.product.name}, set-up fee", price.setup_fee))
+    account = session.get_one(Account, order.account_id)
+    return invoicing.draft(session, account, lines, order=order, now=now)
 
 
 def settle(
@@ -93,19 +78,15 @@ def settle(
     except IntegrityError as error:
         raise Conflict(f"The reference {reference!r} is being booked for something else.") from error
     _book_payment(session, locked, payment, actor=actor, now=now)
-    # Taking the number flushes: the invoice may not be marked paid before it has one.
-    number = f"{now.year}-{next_number(session, invoice_series(now)):05d}"
-    locked.number = number
-    locked.state = InvoiceState.PAID
-    locked.paid_at = now
-    session.flush()
+    invoicing.finalise(session, locked, now=now)
     return payment
 
 
 def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now: datetime) -> Payment:
     """Give the money of a paid invoice back: both bookings are reversed, and the contract ends when it began with it.
 
-    The invoice stays paid and numbered; a payment that was given back already is returned as it is.
+    The invoice stays paid and numbered, and a credit note takes it back; a payment that was given back already is returned
+    as it is.
     """
     locked = _lock(session, invoice)
     payment = session.scalar(
@@ -136,6 +117,7 @@ def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now
         now=now,
         details=details,
     )
+    invoicing.credit(session, locked, reason=reason, now=now)
     _end_contract_begun_with(session, locked, now=now)
     return payment
 

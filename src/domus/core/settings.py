@@ -28,6 +28,7 @@ class Settings:
     trusted_proxies: int = 0
     #: The test gateway books play money. It is never offered unless switched on.
     test_gateway: bool = False
+    #: What the panel is headed with. Who stands on invoices, the operator edits under Companies.
     company_name: str = "Domus"
     support_email: str | None = None
     #: How long an unpaid order keeps its place and addresses.
@@ -50,7 +51,7 @@ class Settings:
             secure_cookies=_boolean(env, "DOMUS_SECURE_COOKIES", cls.secure_cookies),
             trusted_proxies=_integer(env, "DOMUS_TRUSTED_PROXIES", cls.trusted_proxies, maximum=5),
             test_gateway=_boolean(env, "DOMUS_TEST_GATEWAY", cls.test_gateway),
-            company_name=_value(env, "DOMUS_COMPANY_NAME") or cls.company_name,
+            company_name=company_name(env),
             support_email=_value(env, "DOMUS_SUPPORT_EMAIL"),
             order_hold=timedelta(hours=_integer(env, "DOMUS_ORDER_HOLD_HOURS", 24, minimum=1, maximum=720)),
             max_unpaid_orders=_integer(
@@ -64,6 +65,11 @@ class Settings:
 def database_url(env: Mapping[str, str]) -> str:
     """Read where the database is: all that migrations and the command line need."""
     return _required(env, "DOMUS_DATABASE_URL")
+
+
+def company_name(env: Mapping[str, str]) -> str:
+    """Read what the panel, and the company that a new database begins with, are called."""
+    return _value(env, "DOMUS_COMPANY_NAME") or Settings.company_name
 
 
 def address_quarantine(options: Mapping[str, Any] | None, env: Mapping[str, str]) -> timedelta:

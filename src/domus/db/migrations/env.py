@@ -16,6 +16,7 @@ import domus.billing.models
 import domus.catalog.models
 import domus.inventory.models
 import domus.provisioning.models
+import domus.tax.models
 import domus.vps.models  # noqa: F401 - imported for their tables
 from domus.core.settings import database_url
 from domus.db.base import Base

@@ -1,0 +1,1 @@
+"""Who invoices a customer, and with which value added tax."""

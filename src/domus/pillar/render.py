@@ -5,14 +5,14 @@ The same rows give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from domus.catalog.models import OsTemplate
 from domus.core.clock import iso_z
-from domus.inventory.models import Dom0, IpPool, StorageBackend
-from domus.vps.models import Disk, Vps, VpsState
+from domus.inventory.models import StorageBackend
+from domus.pillar.rows import AddressRow, DiskRow, Dom0Row, Dom0Rows, VpsRow
+from domus.vps.models import VpsState
 
 SCHEMA_VERSION = 1
 
@@ -30,36 +30,36 @@ _STORAGE_FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VpsRows:
-    """One VPS with what belongs to it."""
-
-    vps: Vps
-    template: OsTemplate
-    suspended: bool
-    macs: Sequence[str]
-    disks: Sequence[Disk]
-    addresses: Sequence[tuple[str, IpPool]]
-    """Each address with its pool; all of them are carried by the first network card."""
-
-
-def render(dom0: Dom0, rows: Sequence[VpsRows]) -> dict[str, Any]:
+def render(rows: Dom0Rows) -> dict[str, Any]:
     """Return what stands under the pillar key ``domus``, in an order that does not change by itself."""
-    templates = {row.template.name: row.template for row in rows}
+    dom0 = _dom0(rows.dom0)
+    templates: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows.vps, key=lambda row: (row.id, row.nic_id or 0)):
+        if row.name not in by_name:
+            by_name[row.name] = entries[row.id] = _vps(row)
+        if row.template not in templates:
+            templates[row.template] = _template(row)
+        if row.mac is not None:
+            nic = {"mac": row.mac, "bridge": rows.dom0.bridge, "ipv4": [], "ipv6": []}
+            by_name[row.name]["nics"].append(nic)
+    _add_disks(by_name, rows.disks)
+    _add_addresses(by_name, rows.addresses)
     return {
         "schema_version": SCHEMA_VERSION,
-        "dom0": _dom0(dom0),
-        "templates": {name: _template(templates[name]) for name in sorted(templates)},
-        "vps": {str(row.vps.id): _vps(dom0, row) for row in sorted(rows, key=lambda row: str(row.vps.id))},
+        "dom0": dom0,
+        "templates": {name: templates[name] for name in sorted(templates)},
+        "vps": entries,
     }
 
 
-def _dom0(dom0: Dom0) -> dict[str, Any]:
-    storage = {"backend": dom0.storage_backend.value}
-    storage |= {name: getattr(dom0, name) for name in _STORAGE_FIELDS[dom0.storage_backend]}
+def _dom0(dom0: Dom0Row) -> dict[str, Any]:
+    storage = {"backend": dom0.storage_backend}
+    storage |= {name: getattr(dom0, name) for name in _STORAGE_FIELDS[StorageBackend(dom0.storage_backend)]}
     return {
         "minion_id": dom0.minion_id,
-        "hypervisor": dom0.hypervisor.value,
+        "hypervisor": dom0.hypervisor,
         "bridge": dom0.bridge,
         "storage": storage,
         "report_key": dom0.report_key,
@@ -68,91 +68,78 @@ def _dom0(dom0: Dom0) -> dict[str, Any]:
     }
 
 
-def _template(template: OsTemplate) -> dict[str, Any]:
+def _template(row: VpsRow) -> dict[str, Any]:
     return {
-        "name": template.name,
-        "method": template.method.value,
-        "distribution": template.distribution,
-        "release": template.release,
-        "arch": template.arch,
-        "version": template.version,
+        "name": row.template,
+        "method": row.method,
+        "distribution": row.distribution,
+        "release": row.release,
+        "arch": row.arch,
+        "version": row.version,
         "mirror": None,
     }
 
 
-def _vps(dom0: Dom0, row: VpsRows) -> dict[str, Any]:
-    vps = row.vps
+def _vps(row: VpsRow) -> dict[str, Any]:
+    """Return the entry of a VPS without its cards, disks and addresses."""
+    tombstone = _tombstone(row)
     return {
-        "uuid": str(vps.id),
-        "name": vps.name,
-        "revision": vps.revision,
-        "wanted": _wanted(row),
-        "boot_serial": vps.boot_serial,
-        "reboot_mode": "hard" if vps.hard_reboot else "soft",
-        "stop_mode": "hard" if vps.hard_stop else "graceful",
+        "uuid": row.id,
+        "name": row.name,
+        "revision": row.revision,
+        "wanted": "absent" if tombstone else "stopped" if row.suspended else row.wanted_power,
+        "boot_serial": row.boot_serial,
+        "reboot_mode": "hard" if row.hard_reboot else "soft",
+        "stop_mode": "hard" if row.hard_stop else "graceful",
         "stop_timeout_seconds": STOP_TIMEOUT_SECONDS,
-        "virtualization": vps.virtualization.value,
-        "memory_mib": vps.memory_mib,
-        "vcpus": vps.vcpus,
-        "cpu_weight": vps.cpu_weight,
-        "cpu_cap_percent": vps.cpu_cap_percent,
-        "disks": [_disk(disk) for disk in row.disks],
-        "nics": _nics(dom0, row),
-        "dns": _dns(row),
+        "virtualization": row.virtualization,
+        "memory_mib": row.memory_mib,
+        "vcpus": row.vcpus,
+        "cpu_weight": row.cpu_weight,
+        "cpu_cap_percent": row.cpu_cap_percent,
+        "disks": [],
+        "nics": [],
+        "dns": [],
         "os": {
-            "install_id": str(vps.install_id),
-            "template": row.template.name,
-            "hostname": vps.hostname,
-            "root_password_hash": vps.root_password_hash,
-            "ssh_keys": list(vps.ssh_keys),
-            "attempt": vps.install_attempt,
-            "installed": vps.state is VpsState.ACTIVE,
+            "install_id": row.install_id,
+            "template": row.template,
+            "hostname": row.hostname,
+            "root_password_hash": row.root_password_hash,
+            "ssh_keys": row.ssh_keys,
+            "attempt": row.install_attempt,
+            "installed": row.state == VpsState.ACTIVE,
         },
-        "tombstone": _tombstone(vps),
+        "tombstone": tombstone,
     }
 
 
-def _wanted(row: VpsRows) -> str:
-    if _tombstone(row.vps) is not None:
-        return "absent"
-    return "stopped" if row.suspended else row.vps.wanted_power.value
-
-
-def _tombstone(vps: Vps) -> dict[str, str] | None:
+def _tombstone(row: VpsRow) -> dict[str, str] | None:
     """Return the permission to destroy.
 
     Only a VPS in state removing has one, whatever else its columns say.
     """
-    if vps.state is not VpsState.REMOVING or vps.tombstone_token is None or vps.remove_not_before is None:
+    if row.state != VpsState.REMOVING or row.tombstone_token is None or row.remove_not_before is None:
         return None
-    return {"token": str(vps.tombstone_token), "not_before": iso_z(vps.remove_not_before)}
+    return {"token": row.tombstone_token, "not_before": iso_z(row.remove_not_before)}
 
 
-def _disk(disk: Disk) -> dict[str, Any]:
-    return {
-        "name": disk.name,
-        "role": disk.role,
-        "size_mib": disk.size_mib,
-        "device": disk.device,
-        "filesystem": disk.filesystem,
-    }
+def _add_disks(by_name: Mapping[str, dict[str, Any]], disks: Sequence[DiskRow]) -> None:
+    for vps_name, _, name, role, size_mib, device, filesystem in sorted(disks, key=itemgetter(1)):
+        if vps_name in by_name:
+            by_name[vps_name]["disks"].append(
+                {"name": name, "role": role, "size_mib": size_mib, "device": device, "filesystem": filesystem}
+            )
 
 
-def _nics(dom0: Dom0, row: VpsRows) -> list[dict[str, Any]]:
-    ipv4 = [_address(address, pool) for address, pool in row.addresses if ":" not in address]
-    ipv6 = [_address(address, pool) for address, pool in row.addresses if ":" in address]
-    nics: list[dict[str, Any]] = [
-        {"mac": mac, "bridge": dom0.bridge, "ipv4": [], "ipv6": []} for mac in row.macs
-    ]
-    if nics:
-        nics[0] |= {"ipv4": ipv4, "ipv6": ipv6}
-    return nics
-
-
-def _address(address: str, pool: IpPool) -> dict[str, Any]:
-    return {"address": address, "prefix_length": pool.prefix_length, "gateway": pool.gateway}
-
-
-def _dns(row: VpsRows) -> list[str]:
-    servers = dict.fromkeys(server for _, pool in row.addresses for server in pool.dns)
-    return list(servers)[:MAX_DNS]
+def _add_addresses(by_name: Mapping[str, dict[str, Any]], addresses: Sequence[AddressRow]) -> None:
+    """Give each VPS its addresses, which its first card carries, and the name servers of their pools."""
+    for vps_name, _, _, address, network, gateway, dns in sorted(addresses, key=itemgetter(1, 2)):
+        if vps_name not in by_name:
+            continue
+        entry = by_name[vps_name]
+        if entry["nics"]:
+            prefix_length = int(network.rpartition("/")[2])
+            entry["nics"][0]["ipv6" if ":" in address else "ipv4"].append(
+                {"address": address, "prefix_length": prefix_length, "gateway": gateway}
+            )
+        entry["dns"] = list(dict.fromkeys([*entry["dns"], *dns]))[:MAX_DNS]

@@ -18,7 +18,5 @@ def pillar_for(session: Session, minion_id: str, *, now: datetime) -> dict[str, 
     With it goes our time: a dom0 whose clock runs ahead must not remove a VPS before its grace time is over.
     A fault of the database raises: an empty answer would read as "nothing is wanted here".
     """
-    dom0 = queries.dom0_of(session, minion_id)
-    if dom0 is None:
-        return None
-    return render(dom0, queries.rows_of(session, dom0)) | {"rendered_at": iso_z(now)}
+    rows = queries.rows_of(session, minion_id)
+    return None if rows is None else render(rows) | {"rendered_at": iso_z(now)}

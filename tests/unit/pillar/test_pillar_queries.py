@@ -78,7 +78,7 @@ def test_a_failed_vps_stays_in_the_pillar_and_a_removed_one_leaves_it(shop):
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
-def test_four_queries_are_enough_for_any_number_of_vps(shop, count):
+def test_four_statements_are_enough_for_any_number_of_vps(shop, count):
     for _ in range(count):
         shop.paid()
     statements = []

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
-import uuid
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from domus.catalog.models import InstallMethod, OsTemplate, Virtualization
-from domus.inventory.models import Dom0, Hypervisor, IpPool, StorageBackend
-from domus.pillar.render import VpsRows, render
-from domus.vps.models import Disk, Power, Vps, VpsState
+from domus.inventory.models import StorageBackend
+from domus.pillar.render import render
+from domus.pillar.rows import AddressRow, DiskRow, Dom0Row, Dom0Rows, VpsRow
+from domus.vps.models import Power, VpsState
 from tests.support.builders import NOW
 
 SAMPLE = Path(__file__).parents[2] / "data" / "contracts" / "pillar-two-vps.json"
@@ -21,82 +19,78 @@ SAMPLE = Path(__file__).parents[2] / "data" / "contracts" / "pillar-two-vps.json
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5vQ2cVbMdEYC4qmWgZ0xL7MJfGm4k1jQ9sYlL1r3zT"
 
 
-def dom0(**columns) -> Dom0:
+def dom0(**columns) -> Dom0Row:
     defaults = {
-        "minion_id": "dom0-a", "hypervisor": Hypervisor.XEN, "storage_backend": StorageBackend.LVM,
-        "volume_group": "xenvg", "thin_pool": "", "image_dir": "", "bridge": "xenbr0",
-        "max_parallel_installs": 2, "max_removals_per_run": 3, "report_key": "5e" * 32,
+        "id": 1, "minion_id": "dom0-a", "hypervisor": "xen", "storage_backend": "lvm", "volume_group": "xenvg",
+        "thin_pool": "", "image_dir": "", "bridge": "xenbr0", "max_parallel_installs": 2, "max_removals_per_run": 3,
+        "report_key": "5e" * 32,
     }  # fmt: skip
-    return Dom0(**defaults | columns)
+    return Dom0Row(**defaults | columns)
 
 
-def template(name: str = "debian-12", **columns) -> OsTemplate:
+def vps(number: int = 1, **columns) -> VpsRow:
+    identity = f"6f1b2c3{number}-0000-4000-8000-000000000000"
     defaults = {
-        "name": name, "method": InstallMethod.BOOTSTRAP, "distribution": "debian", "release": "bookworm",
-        "arch": "amd64", "version": "1",
-    }  # fmt: skip
-    return OsTemplate(**defaults | columns)
-
-
-def vps(number: int = 1, **columns) -> Vps:
-    identity = uuid.UUID(f"6f1b2c3{number}-0000-4000-8000-000000000000")
-    defaults = {
-        "id": identity, "name": f"vps-{identity.hex[:8]}", "state": VpsState.ACTIVE, "hostname": "www.example.org",
-        "root_password_hash": None, "ssh_keys": [], "virtualization": Virtualization.PV, "memory_mib": 512,
-        "vcpus": 1, "cpu_weight": 256, "cpu_cap_percent": 0, "revision": 3, "boot_serial": 0,
-        "hard_reboot": False, "hard_stop": False, "wanted_power": Power.RUNNING,
-        "install_id": uuid.UUID(f"0b9e000{number}-0000-4000-8000-000000000000"), "install_attempt": 1,
+        "id": identity, "name": f"vps-{identity[:8]}", "state": "active", "suspended": False,
+        "hostname": "www.example.org", "root_password_hash": None, "ssh_keys": [], "virtualization": "pv",
+        "memory_mib": 512, "vcpus": 1, "cpu_weight": 256, "cpu_cap_percent": 0, "revision": 3, "boot_serial": 0,
+        "hard_reboot": False, "hard_stop": False, "wanted_power": "running",
+        "install_id": f"0b9e000{number}-0000-4000-8000-000000000000", "install_attempt": 1,
         "tombstone_token": None, "remove_not_before": None,
+        "template": "debian-12", "method": "bootstrap", "distribution": "debian", "release": "bookworm",
+        "arch": "amd64", "version": "1", "nic_id": number, "mac": f"00:16:3e:1a:2b:0{number}",
     }  # fmt: skip
-    return Vps(**defaults | columns)
+    return VpsRow(**defaults | columns)
 
 
-def rows(row: Vps, **changes) -> VpsRows:
-    number = int(row.name[-1])
-    pool = IpPool(network="192.0.2.0/24", gateway="192.0.2.1", dns=["192.0.2.1"])
-    pool6 = IpPool(network="2001:db8::/64", gateway="2001:db8::1", dns=["192.0.2.1", "2001:db8::1"])
+def disks(row: VpsRow) -> list[DiskRow]:
+    first = 10 * (row.nic_id or 0)
+    return [
+        DiskRow(row.name, first, "root", "root", 10240, "xvda1", "ext4"),
+        DiskRow(row.name, first + 1, "swap", "swap", 512, "xvda2", "swap"),
+    ]
+
+
+def address(row: VpsRow, text: str, **columns) -> AddressRow:
     defaults = {
-        "vps": row, "template": template(), "suspended": False, "macs": [f"00:16:3e:1a:2b:0{number}"],
-        "disks": [
-            Disk(name="root", role="root", size_mib=10240, device="xvda1", filesystem="ext4"),
-            Disk(name="swap", role="swap", size_mib=512, device="xvda2", filesystem="swap"),
-        ],
-        "addresses": [(f"192.0.2.1{number}", pool), (f"2001:db8::1{number}", pool6)],
+        "vps_name": row.name, "pool_id": 4, "position": 1, "address": text, "network": "192.0.2.0/24",
+        "gateway": "192.0.2.1", "dns": ["192.0.2.1"],
     }  # fmt: skip
-    return VpsRows(**defaults | changes)
+    return AddressRow(**defaults | columns)
 
 
-def two_vps() -> list[VpsRows]:
-    """Return a running VPS with everything, and one whose removal waits for its time."""
+def two_vps() -> Dom0Rows:
+    """Return a dom0 with a running VPS that has everything, and one whose removal waits for its time."""
     running = vps(
         1, ssh_keys=[f"{KEY} {{{{ 7*7 }}}} $(id) ]]> '\" !!python"],
         root_password_hash="$2b$12$abcdefghijklmnopqrstuuB8Cn2rV0a1bQ2c3d4e5f6g7h8i9j0k2",
         boot_serial=2, hard_reboot=True, cpu_cap_percent=150,
     )  # fmt: skip
     going = vps(
-        2, state=VpsState.REMOVING, wanted_power=Power.STOPPED, install_attempt=2,
-        tombstone_token=uuid.UUID("70c40000-0000-4000-8000-000000000002"),
-        remove_not_before=NOW + timedelta(days=7),
+        2, state="removing", wanted_power="stopped", install_attempt=2,
+        tombstone_token="70c40000-0000-4000-8000-000000000002", remove_not_before=NOW + timedelta(days=7),
+        template="debian-12-image", method="image",
     )  # fmt: skip
-    image = template("debian-12-image", method=InstallMethod.IMAGE)
-    return [rows(running), rows(going, template=image, addresses=[])]
+    six = {
+        "pool_id": 6, "network": "2001:db8::/64", "gateway": "2001:db8::1", "dns": ["192.0.2.1", "2001:db8::1"],
+    }  # fmt: skip
+    addresses = [address(running, "192.0.2.11"), address(running, "2001:db8::11", **six)]
+    return Dom0Rows(dom0(), [running, going], disks(running) + disks(going), addresses)
 
 
 def test_the_pillar_is_the_sample_to_the_byte():
-    made = json.dumps({"domus": render(dom0(), two_vps())}, indent=2) + "\n"
+    made = json.dumps({"domus": render(two_vps())}, indent=2) + "\n"
     assert made == SAMPLE.read_text(encoding="utf-8")
 
 
 def test_the_order_of_the_rows_does_not_matter():
-    shuffled = two_vps()
-    random.Random(7).shuffle(shuffled)
-    first, second = render(dom0(), two_vps()), render(dom0(), list(reversed(shuffled)))
-    assert json.dumps(first) == json.dumps(second)
+    rows = two_vps()
+    turned = Dom0Rows(rows.dom0, rows.vps[::-1], rows.disks[::-1], rows.addresses[::-1])
+    assert json.dumps(render(turned)) == json.dumps(render(rows))
 
 
-def one(**changes) -> dict:
-    row = changes.pop("vps", vps())
-    return render(dom0(), [rows(row, **changes)])["vps"][str(row.id)]
+def one(row: VpsRow, *addresses: AddressRow) -> dict:
+    return render(Dom0Rows(dom0(), [row], disks(row), addresses))["vps"][row.id]
 
 
 @pytest.mark.parametrize(
@@ -107,22 +101,22 @@ def one(**changes) -> dict:
     ],
 )  # fmt: skip
 def test_a_suspension_stops_whatever_is_wanted(wanted, suspended, expected):
-    assert one(vps=vps(wanted_power=wanted), suspended=suspended)["wanted"] == expected
+    assert one(vps(wanted_power=wanted.value, suspended=suspended))["wanted"] == expected
 
 
-TOMB = {"tombstone_token": uuid.UUID(int=1), "remove_not_before": NOW}
+TOMB = {"tombstone_token": "70c40000-0000-4000-8000-000000000002", "remove_not_before": NOW}
 
 
 @pytest.mark.parametrize("state", set(VpsState) - {VpsState.REMOVING})
 def test_only_what_is_being_removed_is_ever_wanted_absent(state):
     """Even a tombstone left in the columns destroys nothing in another state."""
-    entry = one(vps=vps(state=state, **TOMB))
+    entry = one(vps(state=state.value, **TOMB))
     assert (entry["wanted"], entry["tombstone"]) == ("running", None)
 
 
 @pytest.mark.parametrize("missing", TOMB)
 def test_without_a_whole_tombstone_nothing_is_wanted_absent(missing):
-    entry = one(vps=vps(state=VpsState.REMOVING, **TOMB | {missing: None}))
+    entry = one(vps(state="removing", **TOMB | {missing: None}))
     assert (entry["wanted"], entry["tombstone"]) == ("running", None)
 
 
@@ -136,17 +130,39 @@ def test_without_a_whole_tombstone_nothing_is_wanted_absent(missing):
     ],
 )
 def test_a_dom0_is_told_what_its_storage_needs(backend, expected):
-    row = dom0(storage_backend=backend, volume_group="vg", thin_pool="thin", image_dir="/images")
-    assert render(row, [])["dom0"]["storage"] == expected
+    row = dom0(storage_backend=backend.value, volume_group="vg", thin_pool="thin", image_dir="/images")
+    assert render(Dom0Rows(row, [], [], []))["dom0"]["storage"] == expected
 
 
 def test_name_servers_are_told_once_and_not_more_than_a_resolver_asks():
-    many = IpPool(network="192.0.2.0/24", gateway="192.0.2.1", dns=[f"192.0.2.{n}" for n in range(1, 20)])
-    entry = one(addresses=[("192.0.2.9", many), ("192.0.2.10", many)])
+    many = [f"192.0.2.{n}" for n in (1, *range(1, 20))]
+    entry = one(vps(), address(vps(), "192.0.2.9", dns=many), address(vps(), "192.0.2.10", dns=many))
     assert entry["dns"] == [f"192.0.2.{n}" for n in range(1, 9)]
 
 
+def test_addresses_stand_in_the_order_of_their_pools():
+    places = {"192.0.2.30": (4, 2), "192.0.2.200": (4, 1), "192.0.2.9": (5, 0)}
+    given = [address(vps(), text, pool_id=pool, position=at) for text, (pool, at) in places.items()]
+    assert [found["address"] for found in one(vps(), *given)["nics"][0]["ipv4"]] == [
+        "192.0.2.200", "192.0.2.30", "192.0.2.9",
+    ]  # fmt: skip
+
+
 def test_the_first_card_carries_all_addresses():
-    entry = one(macs=["00:16:3e:00:00:01", "00:16:3e:00:00:02"])
-    assert [len(nic["ipv4"]) for nic in entry["nics"]] == [1, 0]
-    assert one(macs=[])["nics"] == []
+    cards = [vps(nic_id=8, mac="00:16:3e:00:00:02"), vps(nic_id=7, mac="00:16:3e:00:00:01")]
+    rows = Dom0Rows(dom0(), cards, [], [address(cards[0], "192.0.2.9")])
+    nics = render(rows)["vps"][cards[0].id]["nics"]
+    assert [(nic["mac"], len(nic["ipv4"])) for nic in nics] == [
+        ("00:16:3e:00:00:01", 1),
+        ("00:16:3e:00:00:02", 0),
+    ]
+
+
+def test_a_vps_without_a_card_has_its_name_servers_all_the_same():
+    entry = one(without := vps(nic_id=None, mac=None), address(without, "192.0.2.9"))
+    assert (entry["nics"], entry["dns"]) == ([], ["192.0.2.1"])
+
+
+def test_what_belongs_to_a_vps_that_came_in_between_is_left_out():
+    rows = two_vps()
+    assert list(render(rows._replace(vps=rows.vps[:1]))["vps"]) == [rows.vps[0].id]

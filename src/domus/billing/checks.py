@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from domus.billing import ledger
 from domus.billing.models import (
     CreditNote,
     Invoice,
@@ -76,11 +77,12 @@ def _sales_that_are_not_booked(session: Session) -> Iterator[str]:
 
 
 def _payments_that_are_not_booked(session: Session) -> Iterator[str]:
-    payments = sa.select(Payment.id, Payment.amount_minor)
-    yield from _missing(session, payments, "payment", "cash:")
-    yield from _missing(
-        session, payments.where(Payment.state == PaymentState.REFUNDED), "refund", "cash:", sign=-1
-    )
+    prepaid = Payment.gateway == ledger.FROM_BALANCE
+    for source, condition in (("cash:", ~prepaid), ("balance:", prepaid)):
+        payments = sa.select(Payment.id, Payment.amount_minor).where(condition)
+        yield from _missing(session, payments, "payment", source)
+        refunded = payments.where(Payment.state == PaymentState.REFUNDED)
+        yield from _missing(session, refunded, "refund", source, sign=-1)
 
 
 def _missing(

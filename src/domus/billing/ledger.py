@@ -16,6 +16,9 @@ from domus.core.money import Money
 REVENUE = "revenue"
 TAX = "tax"
 
+#: The gateway that pays from what an account has prepaid.
+FROM_BALANCE = "balance"
+
 
 def receivable(account_id: int) -> str:
     """Return the ledger account of what a customer owes; a debit is owed, a credit was paid."""
@@ -25,6 +28,16 @@ def receivable(account_id: int) -> str:
 def cash(gateway: str) -> str:
     """Return the ledger account of the money that came through a gateway."""
     return f"cash:{gateway}"
+
+
+def balance(account_id: int) -> str:
+    """Return the ledger account of what a customer has prepaid; a credit is the customer's, a debit is owed to us."""
+    return f"balance:{account_id}"
+
+
+def source(gateway: str, account_id: int) -> str:
+    """Return the ledger account that a payment came out of, and that a refund of it goes back to."""
+    return balance(account_id) if gateway == FROM_BALANCE else cash(gateway)
 
 
 def book(
@@ -64,6 +77,27 @@ def book(
     session.add(transaction)
     session.flush()
     return transaction
+
+
+def balance_of(session: Session, account_id: int, currency: str) -> Money:
+    """Return what an account has prepaid in a currency; negative when money was taken back that had been spent."""
+    total = sa.select(sa.func.sum(LedgerEntry.amount_minor)).where(
+        LedgerEntry.ledger_account == balance(account_id), LedgerEntry.currency == currency
+    )
+    return Money(-int(session.scalar(total) or 0), currency)
+
+
+def balances_of(session: Session, account_id: int) -> list[Money]:
+    """Return what an account has prepaid, in every currency in which that is not nothing."""
+    total = sa.func.sum(LedgerEntry.amount_minor)
+    query = (
+        sa.select(LedgerEntry.currency, total)
+        .where(LedgerEntry.ledger_account == balance(account_id))
+        .group_by(LedgerEntry.currency)
+        .having(total != 0)
+        .order_by(LedgerEntry.currency)
+    )
+    return [Money(-int(minor), currency) for currency, minor in session.execute(query)]
 
 
 def balances(session: Session) -> dict[str, list[Money]]:

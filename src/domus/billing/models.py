@@ -186,7 +186,11 @@ class CreditNote(Base):
 
 
 class Payment(Base):
-    """Money that arrived for an invoice. A gateway's reference is booked once, whatever the gateway repeats."""
+    """Money that arrived. A gateway's reference is booked once, whatever the gateway repeats.
+
+    One that fits its invoice exactly settles it. Any other (too little, too much, too late) has no invoice: it goes to the
+    account's balance, and out of that an invoice is settled by a payment of the gateway ``balance``.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -196,9 +200,11 @@ class Payment(Base):
     )
 
     id: Mapped[big_pk]
-    invoice_id: Mapped[int] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
+    invoice_id: Mapped[int | None] = mapped_column(sa.ForeignKey("invoice.id"), index=True)
+    account_id: Mapped[int | None] = mapped_column(sa.ForeignKey("account.id"), index=True)
+    """Who paid. None only on what the release before this one booked; its invoice knows."""
     gateway: Mapped[str] = mapped_column(sa.String(32))
-    """``operator`` (marked as paid by hand), ``test``."""
+    """``operator`` (marked as paid by hand), ``balance`` (prepaid), or the name of a gateway."""
     reference: Mapped[str] = mapped_column(sa.String(128))
     state: Mapped[PaymentState] = enum_column(
         PaymentState, name="payment_state", default=PaymentState.CONFIRMED
@@ -208,7 +214,7 @@ class Payment(Base):
     received_at: Mapped[datetime]
     refunded_at: Mapped[datetime | None]
 
-    invoice: Mapped[Invoice] = relationship(back_populates="payments")
+    invoice: Mapped[Invoice | None] = relationship(back_populates="payments")
 
     @property
     def amount(self) -> Money:

@@ -65,6 +65,7 @@ def settle(
     _refuse_unpayable(locked, amount)
     payment = Payment(
         invoice=locked,
+        account_id=locked.account_id,
         gateway=gateway,
         reference=reference,
         state=PaymentState.CONFIRMED,
@@ -103,7 +104,7 @@ def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now
         session,
         "refund",
         f"refund:{payment.id}",
-        [(owed, payment.amount), (ledger.cash(payment.gateway), -payment.amount)],
+        [(owed, payment.amount), (ledger.source(payment.gateway, locked.account_id), -payment.amount)],
         actor=actor,
         now=now,
         details=details,
@@ -180,7 +181,7 @@ def _book_payment(
         "payment",
         f"payment:{payment.id}",
         [
-            (ledger.cash(payment.gateway), payment.amount),
+            (ledger.source(payment.gateway, invoice.account_id), payment.amount),
             (ledger.receivable(invoice.account_id), -payment.amount),
         ],
         actor=actor,

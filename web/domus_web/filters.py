@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from domus.core.clock import iso_z
 from domus.core.money import Money
+from domus.tax.models import percent_text
 
 #: Written out, because strftime's month names follow the server's locale.
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -19,7 +20,7 @@ _DECIMAL_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 def register(app: Flask) -> None:
     """Make the filters known to the templates of *app*."""
-    for function in (money, minor, moment, day, mib, traffic, duration, actor, words):
+    for function in (money, minor, percent, moment, day, mib, traffic, duration, actor, words):
         app.add_template_filter(function)
 
 
@@ -35,6 +36,11 @@ def money(value: Money) -> Markup:
 def minor(value: int, currency: str) -> Markup:
     """Return an amount that is stored in minor units beside its currency."""
     return money(Money(value, currency))
+
+
+def percent(millipercent: int) -> str:
+    """Return a rate that is stored in thousandths of a percent, such as ``25.5 %``."""
+    return percent_text(millipercent).replace(" ", _NBSP)
 
 
 def moment(value: datetime | None, empty: str = "never") -> Markup:

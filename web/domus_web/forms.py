@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import Field
+from wtforms import Field, SelectChoice  # type: ignore[attr-defined] # too new for its types
 
+from domus.core.countries import country_names
 from domus.core.errors import InvalidInput
+from domus.core.languages import LANGUAGES
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types of its own
@@ -35,3 +37,14 @@ class ConfirmForm(Form):
 def strip(value: Any) -> Any:
     """Return text without white space at its ends, for a field's ``filters``."""
     return value.strip() if isinstance(value, str) else value
+
+
+def country_choices() -> list[Any]:
+    """Return all countries by name, and the choice of none before them."""
+    named = sorted(country_names().items(), key=lambda item: item[1])
+    return [SelectChoice("", "Not said"), *(SelectChoice(code, name) for code, name in named)]
+
+
+def language_choices() -> list[Any]:
+    """Return the languages of invoices and mails."""
+    return [SelectChoice(code, name) for code, name in LANGUAGES.items()]

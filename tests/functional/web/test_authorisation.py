@@ -20,7 +20,7 @@ PUBLIC = {"static", "healthz", "public.home", "auth.log_in", "auth.sign_up", "au
 #: Open to whoever is logged in.
 ANYBODY = {"auth.change_password"}
 #: Pages of customers that name no object.
-CUSTOMER = {"vps.index", "orders.index", "orders.new", "invoices.index", "account.show"}
+CUSTOMER = {"vps.index", "orders.index", "orders.new", "invoices.index", "account.show", "account.billing"}
 #: Pages of one object of one account, by the argument that names it.
 OBJECT = {
     "orders.show": "order_id",

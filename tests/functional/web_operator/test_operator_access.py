@@ -9,6 +9,7 @@ from tests.support.shop import Shop
 LISTS = (
     "vps", "orders", "jobs", "accounts", "users", "dom0s", "locations", "pools", "addresses", "products", "prices",
     "templates", "invoices", "payments", "ledger", "audit", "messages", "runs",
+    "companies", "invoicing", "tax-rates",
 )  # fmt: skip
 
 

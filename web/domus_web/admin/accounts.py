@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from markupsafe import Markup
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from domus.accounts.models import Account
 from domus.billing.models import Order
 from domus.catalog.models import Price
 from domus.vps.models import Vps
-from domus_web.operator.columns import plain, when
+from domus_web.operator.columns import NOTHING, plain, when
 from domus_web.operator.reading import reading
 from domus_web.operator.searching import begins_with, parse_number
 from domus_web.operator.view import OperatorView
@@ -19,6 +20,11 @@ from domus_web.operator.view import OperatorView
 ROWS_SHOWN = 20
 #: How many accounts a search by name, or by address, finds at most.
 FOUND = 200
+
+
+def _contacts(_view: Any, _context: Any, row: Account, _name: str) -> Markup:
+    lines = [Markup("{} ({})").format(contact.email, contact.kind) for contact in row.contacts]
+    return Markup("<br>").join(lines) or NOTHING
 
 
 class AccountView(OperatorView):
@@ -29,13 +35,21 @@ class AccountView(OperatorView):
     empty_message = "Accounts appear here as soon as somebody signs up."
     details_template = "operator/account.html"
     column_list = ("name", "id", "email", "country", "created_at")
-    column_details_list = ("id", "name", "email", "country", "created_at")
-    column_labels = {"id": "Id", "email": "E-mail", "created_at": "Since"}
-    column_formatters = {"created_at": when("created_at"), "country": plain("country")}
+    column_details_list = (
+        "id", "name", "company", "address", "country", "vat_number", "email", "contacts", "language", "created_at",
+    )  # fmt: skip
+    column_labels = {
+        "id": "Id", "email": "E-mail", "created_at": "Since", "vat_number": "VAT number", "contacts": "Further addresses",
+    }  # fmt: skip
+    column_formatters = {
+        "created_at": when("created_at"),
+        **{name: plain(name) for name in ("company", "address", "country", "vat_number")},
+        "contacts": _contacts,
+    }
     right_columns = ("id",)
     default_order = ("id", True)
     sorts = {"id": "id", "email": "email"}
-    details_options = (selectinload(Account.users),)
+    details_options = (selectinload(Account.users), selectinload(Account.contacts))
     search_hint = "E-mail or name (its beginning), or id"
 
     def narrow(self, session: Session, query: sa.Select[Any], text: str) -> sa.Select[Any]:

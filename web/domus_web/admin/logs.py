@@ -20,7 +20,8 @@ from domus_web.operator.view import OperatorView
 _PAGES = {
     "account": "accounts", "user": "users", "vps": "vps", "order": "orders", "product": "products",
     "price": "prices", "template": "templates", "location": "locations", "dom0": "dom0s",
-    "pool": "pools", "address": "addresses",
+    "pool": "pools", "address": "addresses", "company": "companies", "invoicing": "invoicing",
+    "rate": "tax-rates",
 }  # fmt: skip
 
 

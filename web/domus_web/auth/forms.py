@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wtforms import EmailField, PasswordField, StringField
+from wtforms import EmailField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length
 
-from domus_web.forms import Form, strip
+from domus_web.forms import Form, country_choices, strip
 
 MAX_PASSWORD = 1024
 
@@ -30,6 +30,7 @@ class SignUpForm(Form):
     email = EmailField(
         "E-mail", [DataRequired("Enter your e-mail address."), Length(max=254)], filters=[strip]
     )
+    country = SelectField("Country", choices=country_choices, default="")
     password = PasswordField("Password", [DataRequired("Choose a password."), Length(max=MAX_PASSWORD)])
 
 

@@ -75,6 +75,7 @@ def sign_up() -> ResponseReturnValue:
                 name=str(form.name.data),
                 email=str(form.email.data),
                 password=str(form.password.data),
+                country=str(form.country.data or ""),
                 remote_address=_remote_address(),
                 now=utc_now(),
             )

@@ -15,7 +15,7 @@ from domus.catalog.models import OsTemplate, Price
 from domus.catalog.queries import sellable_prices
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
-from domus.workflows import orders
+from domus.workflows import billing_data, orders
 from domus.workflows.orders import OrderRequest
 from domus_web.auth.sessions import customer_required
 from domus_web.context import current_account_id, current_actor, current_db, current_settings
@@ -99,7 +99,11 @@ def _order_form(choice: Choice) -> OrderForm:
 
 def _order_page(form: OrderForm, choice: Choice, status: int) -> ResponseReturnValue:
     chosen = choice.price(form.price_id.data)
-    return render_template("customer/order_new.html", form=form, choice=choice, chosen=chosen), status
+    tax = billing_data.quote(
+        current_db(), account_id=current_account_id(), actor=current_actor(), now=utc_now()
+    )
+    page = render_template("customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax)
+    return page, status
 
 
 def _place(form: OrderForm) -> Order:

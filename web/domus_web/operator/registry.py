@@ -7,10 +7,12 @@ from domus.billing.models import Invoice, LedgerTransaction, Order, Payment
 from domus.catalog.models import OsTemplate, Price, Product
 from domus.inventory.models import Dom0, IpAddress, IpPool, Location
 from domus.provisioning.models import Dom0Run, Job, OutboxMessage
+from domus.tax.models import Company, InvoicingCountry, TaxRate
 from domus.vps.models import Vps
 from domus_web.admin.accounts import AccountView
 from domus_web.admin.addresses import AddressView
 from domus_web.admin.books import InvoiceView, LedgerView, PaymentView
+from domus_web.admin.companies import CompanyView, InvoicingView, RateView
 from domus_web.admin.dom0s import Dom0View
 from domus_web.admin.jobs import JobView
 from domus_web.admin.locations import LocationView
@@ -65,6 +67,9 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Invoices", Invoice, InvoiceView, "invoices"),
             ("Payments", Payment, PaymentView, "payments"),
             ("Ledger", LedgerTransaction, LedgerView, "ledger"),
+            ("Companies", Company, CompanyView, "companies"),
+            ("Invoicing", InvoicingCountry, InvoicingView, "invoicing"),
+            ("Tax rates", TaxRate, RateView, "tax-rates"),
         ),
     ),
     (

@@ -149,8 +149,8 @@ def vps_states() -> dict[str, Any]:
         salt dom0-a dom0.vps_states
     """
     state_dir = domus_state_dir.StateDir.from_options(__opts__)
-    removed = domus_removal.removed_tokens(state_dir)
-    return domus_vps_states.highstate(__pillar__.get(domus_host.PILLAR_KEY), removed, domus_door.now())
+    settled = domus_removal.settled_tokens(state_dir)
+    return domus_vps_states.highstate(__pillar__.get(domus_host.PILLAR_KEY), settled, domus_door.now())
 
 
 @domus_door.execution

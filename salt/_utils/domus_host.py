@@ -1,7 +1,7 @@
 """Everything that is needed to work on one dom0, opened from Salt's options and pillar."""
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,9 @@ class Dom0:
     hypervisor: Hypervisor
     storage: Storage
     state_dir: StateDir
+    # The pillar and the options as they came, for a process that has to open the same dom0 anew.
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def spec(self, uuid: str) -> VpsSpec:
         """Return what the pillar wants of a VPS."""
@@ -59,19 +62,21 @@ def open_dom0(opts: Mapping[str, Any], pillar: Mapping[str, Any], context: Mutab
         raise NotValid(f"This minion has no pillar `{PILLAR_KEY}`, so it is no dom0 of Domus")
     kept = context.get(CONTEXT_KEY)
     if kept is None or kept[0] is not raw:
-        kept = context[CONTEXT_KEY] = (raw, _open(opts, Dom0Pillar.parse(raw), context))
+        kept = context[CONTEXT_KEY] = (raw, _open(opts, raw, context))
     dom0: Dom0 = kept[1]
     return dom0
 
 
-def _open(opts: Mapping[str, Any], pillar: Dom0Pillar, context: MutableMapping[str, Any]) -> Dom0:
-    options = opts.get(PILLAR_KEY) or {}
+def _open(opts: Mapping[str, Any], raw: Mapping[str, Any], context: MutableMapping[str, Any]) -> Dom0:
+    options, pillar = opts.get(PILLAR_KEY) or {}, Dom0Pillar.parse(raw)
     state_dir, runner = StateDir.from_options(opts), Runner()
     return Dom0(
         pillar=pillar,
         hypervisor=open_hypervisor(pillar.dom0, state_dir, options, runner, context),
         storage=open_storage(pillar.dom0, state_dir, options, runner),
         state_dir=state_dir,
+        raw=raw,
+        options=options,
     )
 
 

@@ -58,7 +58,7 @@ class ImageFiles:
             os.truncate(self._path(name), size_mib * MIB)
         return rules.existing(self.info, name, uuid)
 
-    def remove(self, name: str, *, uuid: str) -> bool:
+    def remove(self, name: str, *, uuid: str, wiped: bool = False) -> bool:
         """Remove a volume; False means that it was not there."""
         volume = self.info(name)
         if volume is not None:
@@ -66,6 +66,14 @@ class ImageFiles:
             self._path(name).unlink()
         self._path(name, ".json").unlink(missing_ok=True)
         return volume is not None
+
+    def to_wipe_mib(self, volume: Volume) -> int:
+        """Return nothing: a file system gives nobody the blocks of a file as they were."""
+        return 0
+
+    def wipe(self, name: str, *, uuid: str, from_mib: int = 0) -> Iterator[int]:
+        """Overwrite nothing."""
+        yield from ()
 
     def snapshot(self, name: str, snapshot_name: str, *, uuid: str) -> Volume:
         """Copy a volume, by reference where the file system can do that."""

@@ -4,7 +4,7 @@ Missing is `None`, never an error. Every call that changes or destroys takes the
 `Refused` when the thing that bears the name belongs to another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -61,8 +61,17 @@ class Storage(Protocol):
     def resize(self, name: str, size_mib: int, *, uuid: str) -> Volume:
         """Grow a volume; making it smaller is refused, as it would cut off data."""
 
-    def remove(self, name: str, *, uuid: str) -> bool:
-        """Remove a volume; False means that it was not there."""
+    def remove(self, name: str, *, uuid: str, wiped: bool = False) -> bool:
+        """Remove a volume; False means that it was not there.
+
+        Unless it was ``wiped`` already, it is before, where the next owner of its blocks could read them.
+        """
+
+    def to_wipe_mib(self, volume: Volume) -> int:
+        """Return how much of a volume has to be overwritten before it is removed; 0 where nothing has."""
+
+    def wipe(self, name: str, *, uuid: str, from_mib: int = 0) -> Iterator[int]:
+        """Overwrite a volume in parts, from a place on, and yield after each how many MiB are overwritten."""
 
     def snapshot(self, name: str, snapshot_name: str, *, uuid: str) -> Volume:
         """Make a writable copy of a volume as it is now, with the same tag."""

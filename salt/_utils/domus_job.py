@@ -1,4 +1,4 @@
-"""Jobs on the dom0: one file per VPS says how its installation stands (contracts.md, section 3).
+"""Jobs on the dom0: one file per VPS says how its installation, or its removal, stands (contracts.md, section 3).
 
 Beside the job stands its request: all that the worker needs to do it, the password hash too. A
 request exists exactly as long as there is something to do, so the requests are the queue. Who works
@@ -19,8 +19,11 @@ from domus_job_log import JobLog
 from domus_state_dir import StateDir
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
+INSTALL, REMOVE = "install", "remove"
+SUBJECTS = {INSTALL: "The installation", REMOVE: "The removal"}
 MAX_TRIES = 3
 WRITE_INTERVAL_SECONDS = 0.25
+WORKERS_OWN = ("weights", "may_format", "replaced", "token", "wiped_mib")
 
 Job = dict[str, Any]
 Clock = Callable[[], datetime]
@@ -47,12 +50,17 @@ def stamp(moment: datetime) -> str:
 
 def public(job: Job) -> Job:
     """Return a job as the contract describes it, without what only the worker needs."""
-    return {key: value for key, value in job.items() if key not in ("weights", "may_format", "replaced")}
+    return {key: value for key, value in job.items() if key not in WORKERS_OWN}
+
+
+def is_removal(job: Job | None, token: str | None = None) -> bool:
+    """Say whether a job is a removal: of a tombstone if its token is given, else any."""
+    return job is not None and job.get("kind") == REMOVE and token in (None, job["token"])
 
 
 def must_queue(job: Job | None, install_id: str, attempt: int) -> bool:
     """Say whether an installation has to be queued, given the job that is on record."""
-    if job is None or job["install_id"] != install_id:
+    if job is None or is_removal(job) or job["install_id"] != install_id:
         return True
     return bool(job["state"] == FAILED and job["attempt"] < attempt)
 
@@ -122,14 +130,38 @@ class JobStore:
         ``replaced`` names the installations before this one. The pillar of a database that was
         restored may ask for one of them again, which must not cost what was installed since.
         """
+        wanted = request["vps"]["os"]
+        before = self.read(request["vps"]["uuid"])
+        allowed = may_format or _may_replace(before, wanted)
+        return self._put(
+            INSTALL, request, plan, {"may_format": allowed, "replaced": _replaced(before, wanted)}
+        )
+
+    def enqueue_removal(self, request: Mapping[str, Any], plan: Sequence[Step]) -> Job:
+        """Put a removal on record as queued. The caller holds its lock.
+
+        What an earlier try for the same tombstone has overwritten stays so; ``replaced`` is kept for the case that
+        the tombstone is taken back.
+        """
+        before = self.read(request["vps"]["uuid"])
+        again = before if is_removal(before, request["token"]) else None
+        own = {
+            "token": request["token"],
+            "wiped_mib": again["wiped_mib"] if again else {},
+            "may_format": False,
+            "replaced": _replaced(before, request["vps"]["os"]),
+        }
+        return self._put(REMOVE, request, plan, own)
+
+    def _put(
+        self, kind: str, request: Mapping[str, Any], plan: Sequence[Step], own: Mapping[str, Any]
+    ) -> Job:
         vps = request["vps"]
-        uuid, wanted = vps["uuid"], vps["os"]
-        before = self.read(uuid)
         job: Job = {
-            "uuid": uuid,
+            "uuid": vps["uuid"],
             "name": vps["name"],
-            "install_id": wanted["install_id"],
-            "kind": "install",
+            "install_id": vps["os"]["install_id"],
+            "kind": kind,
             "state": QUEUED,
             "step": None,
             "percent": 0,
@@ -138,17 +170,16 @@ class JobStore:
             ],
             "weights": [step.weight for step in plan],
             "error": None,
-            "attempt": wanted.get("attempt") or 1,
+            "attempt": vps["os"].get("attempt") or 1,
             "tries": 0,
-            "may_format": may_format or _may_replace(before, wanted),
-            "replaced": _replaced(before, wanted),
             "queued_at": stamp(self.clock()),
             "started_at": None,
             "finished_at": None,
             "log_tail": [],
+            **own,
         }
-        self.state_dir.write("jobs", uuid, job)
-        self.state_dir.write("requests", uuid, request)
+        self.state_dir.write("jobs", vps["uuid"], job)
+        self.state_dir.write("requests", vps["uuid"], request)
         return job
 
     def recover(self, uuid: str) -> None:
@@ -165,7 +196,8 @@ class JobStore:
                     step |= {"state": "waiting", "seconds": None}
                 self.state_dir.write("jobs", uuid, job)
             else:
-                self.end(job, FAILED, f"The installation was interrupted {job['tries']} times")
+                subject = SUBJECTS[job.get("kind", INSTALL)]
+                self.end(job, FAILED, f"{subject} was interrupted {job['tries']} times")
 
     def end(self, job: Job, state: str, error: str | None = None) -> None:
         """Put the end of a job on record, then drop its request with the secrets in it."""

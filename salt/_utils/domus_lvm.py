@@ -6,6 +6,7 @@ customer, who must not find the former one's data. A thin pool does that by itse
 
 import json
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from domus_spec import volume_tag
 TIMEOUT_SECONDS = 120
 # What the slowest disk in use still writes; it only bounds how long zeroing may take.
 SLOWEST_MIB_PER_SECOND = 10
+# So much is lost when zeroing is interrupted, and so often it tells how far it is.
+WIPE_PART_MIB = 512
 REPORT = ("--reportformat", "json", "--units", "m", "--nosuffix")
 VOLUME_FIELDS = "lv_name,lv_size,lv_path,lv_tags,segtype,origin,pool_lv,data_percent"
 
@@ -71,15 +74,24 @@ class Lvm(ABC):
             self._tool("lvextend", "--size", f"{size_mib}m", self._full(name))
         return rules.existing(self.info, name, uuid)
 
-    def remove(self, name: str, *, uuid: str) -> bool:
+    def remove(self, name: str, *, uuid: str, wiped: bool = False) -> bool:
         """Remove a volume; False means that it was not there."""
         volume = self.info(name)
         if volume is None:
             return False
         rules.owned(volume, uuid)
-        self._wipe(volume)
+        if not wiped:
+            deque(self.wipe(name, uuid=uuid), maxlen=0)
         self._tool("lvremove", "--yes", self._full(name))
         return True
+
+    @abstractmethod
+    def to_wipe_mib(self, volume: Volume) -> int:
+        """Return how much of a volume has to be overwritten before it is removed."""
+
+    @abstractmethod
+    def wipe(self, name: str, *, uuid: str, from_mib: int = 0) -> Iterator[int]:
+        """Overwrite a volume in parts, and yield after each how many MiB are overwritten."""
 
     def snapshot(self, name: str, snapshot_name: str, *, uuid: str) -> Volume:
         """Make a writable copy of a volume as it is now."""
@@ -107,9 +119,6 @@ class Lvm(ABC):
 
     @abstractmethod
     def _snapshot(self, source: Volume, name: str, tag: str) -> None: ...
-
-    @abstractmethod
-    def _wipe(self, volume: Volume) -> None: ...
 
     def _full(self, name: str) -> str:
         return f"{self.volume_group}/{rules.checked_name(name)}"
@@ -160,15 +169,27 @@ class LvmThick(Lvm):
             *("--extents", "100%ORIGIN", self._full(source.name)),
         )
 
-    def _wipe(self, volume: Volume) -> None:
+    def to_wipe_mib(self, volume: Volume) -> int:
+        """Return the size: any of it may hold what its owner wrote."""
+        return volume.size_mib
+
+    def wipe(self, name: str, *, uuid: str, from_mib: int = 0) -> Iterator[int]:
+        """Overwrite a volume with zeros."""
+        volume = rules.existing(self.info, name, uuid)
         # Zeroing the origin would first copy what it holds into its snapshots, where it would stay.
         snapshots = [row["lv_name"] for row in self._rows() if row.get("origin") == volume.name]
         if snapshots:
             raise Refused(f"{volume.name} has snapshots; remove them first: {', '.join(snapshots)}")
         # With a snapshot lvchange asks, because its origin is activated too.
         self._tool("lvchange", "--yes", "--activate", "y", self._full(volume.name))
-        limit = TIMEOUT_SECONDS + volume.size_mib / SLOWEST_MIB_PER_SECOND
-        self._tool("blkdiscard", "--zeroout", volume.path, timeout_seconds=limit)
+        limit = TIMEOUT_SECONDS + WIPE_PART_MIB / SLOWEST_MIB_PER_SECOND
+        for start in range(from_mib, volume.size_mib, WIPE_PART_MIB):
+            end = min(start + WIPE_PART_MIB, volume.size_mib)
+            # The last part goes to the end of the device, which need not be that of a whole MiB.
+            length = ("--length", f"{end - start}MiB") if end < volume.size_mib else ()
+            part = ("--offset", f"{start}MiB", *length)
+            self._tool("blkdiscard", "--zeroout", *part, volume.path, timeout_seconds=limit)
+            yield end
 
 
 class LvmThin(Lvm):
@@ -211,5 +232,10 @@ class LvmThin(Lvm):
             *("--name", name, self._full(source.name)),
         )
 
-    def _wipe(self, volume: Volume) -> None:
-        """Do nothing: the pool zeroes a block before it gives it to another volume."""
+    def to_wipe_mib(self, volume: Volume) -> int:
+        """Return nothing: the pool zeroes a block before it gives it to another volume."""
+        return 0
+
+    def wipe(self, name: str, *, uuid: str, from_mib: int = 0) -> Iterator[int]:
+        """Overwrite nothing."""
+        yield from ()

@@ -7,7 +7,7 @@ from typing import Any
 
 from domus_errors import NotValid, ToolFailed
 from domus_isolation import run_isolated
-from domus_job import Job, JobStore, must_queue, public
+from domus_job import Job, JobStore, is_removal, must_queue, public
 from domus_job_log import JobLog, read_tail
 from domus_logged_run import LoggedRunner
 from domus_request import SCHEMA_VERSION, plan
@@ -59,6 +59,10 @@ class Desk:
         ensure_worker(self._store)
         if job is None:
             raise ToolFailed(f"Another installation of {uuid} is just being put on record")
+        if is_removal(job):
+            raise ToolFailed(
+                f"The volumes of {uuid} are just being wiped; nothing is installed before that has ended"
+            )
         return public(job)
 
     def status(self, uuid: str) -> dict[str, Any]:

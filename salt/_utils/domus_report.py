@@ -11,6 +11,7 @@ import domus_removal
 from domus_errors import DomusError, NotValid
 from domus_host import Dom0, stamp
 from domus_interfaces import DomuInfo, Volume
+from domus_job import is_removal
 from domus_lifecycle import ON, RESTART_PATIENCE, RESTARTS_ITSELF
 from domus_spec import SCHEMA_VERSION, VpsSpec, volume_name
 from domus_vps_notes import VpsNotes, job_of, known_uuids
@@ -56,7 +57,7 @@ def report(dom0: Dom0, now: datetime, problems: Mapping[str, str] | None = None)
         "boot_id": dom0.hypervisor.boot_id(),
         "at": stamp(now),
         "capacity": capacity(dom0),
-        "problem": domus_removal.why_halted(dom0.pillar, domus_removal.removed_tokens(dom0.state_dir), now),
+        "problem": domus_removal.why_halted(dom0.pillar, domus_removal.settled_tokens(dom0.state_dir), now),
         "vps": {uuid: _entry(dom0, uuid, seen, now, (problems or {}).get(uuid)) for uuid in known},
         "unknown": _unknown(seen, known),
     }
@@ -131,7 +132,11 @@ def _unmet(dom0: Dom0, spec: VpsSpec, seen: Seen, notes: VpsNotes, now: datetime
     if spec.wanted == "absent":
         if spec.tombstone is None:
             return Unmet("It is wanted absent without a tombstone, so it is kept")
-        return Unmet("It is still there", under_way=True, look_again_at=max(now, spec.tombstone.not_before))
+        again = max(now, spec.tombstone.not_before)
+        if domus_removal.is_begun(dom0.state_dir, spec):
+            # The end of the job calls for the next run by itself.
+            again = now + domus_removal.WIPE_PATIENCE
+        return Unmet("It is still there", under_way=True, look_again_at=again)
     job = job_of(dom0.state_dir, spec)
     if job is None:
         return Unmet("It is not installed")
@@ -169,7 +174,7 @@ def _different(dom0: Dom0, spec: VpsSpec, seen: Seen, notes: VpsNotes) -> str | 
 
 def _job(dom0: Dom0, uuid: str) -> dict[str, Any] | None:
     job = dom0.state_dir.read("jobs", uuid)
-    return {name: job.get(name) for name in JOB_FIELDS} if job else None
+    return {name: job.get(name) for name in JOB_FIELDS} if job and not is_removal(job) else None
 
 
 def _unknown(seen: Seen, known: list[str]) -> list[dict[str, Any]]:

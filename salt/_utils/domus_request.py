@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domus_errors import NotValid
-from domus_job import JobStore, Step
+from domus_job import INSTALL, REMOVE, JobStore, Step
 from domus_spec import Dom0Spec, TemplateSpec, VpsSpec
 from domus_state_dir import StateDir
 
@@ -78,7 +78,12 @@ def secrets(store: JobStore, uuid: str) -> Collection[str]:
     return [password_hash] if password_hash else []
 
 
-def limit(store: JobStore, uuid: str) -> int:
-    """Return how many installations may run side by side, as the newest word of the pillar is."""
+def limit(store: JobStore, uuid: str, kind: str = INSTALL) -> int:
+    """Return how many jobs of a kind may run side by side, as the newest word of the pillar is.
+
+    Removals overwrite whole disks and are in no hurry, so it is one at a time; installations do not wait for it.
+    """
+    if kind == REMOVE:
+        return 1
     request = store.request(uuid) or {}
     return int(request.get("dom0", {}).get("max_parallel_installs", 1))

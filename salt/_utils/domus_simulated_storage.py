@@ -1,9 +1,11 @@
 """The storage of the simulated hypervisor: empty sparse files and a size that the options name."""
 
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import domus_volume_rules as rules
 from domus_errors import NotValid
 from domus_faults import Faults
 from domus_image_files import MIB, ImageFiles
@@ -12,10 +14,14 @@ from domus_run import Runner
 from domus_state_dir import StateDir
 
 DEFAULT_DISK_MIB = 2_000_000
+WIPE_PARTS = 10
 
 
 class SimulatedStorage(ImageFiles):
-    """Image files that nobody mounts, in a group as large as ``domus:simulated:disk_mib`` says."""
+    """Image files that nobody mounts, in a group as large as ``domus:simulated:disk_mib`` says.
+
+    With ``domus:simulated:wipe_seconds`` each has to be overwritten before it is removed, and takes so long.
+    """
 
     kind = "simulated"
 
@@ -23,6 +29,7 @@ class SimulatedStorage(ImageFiles):
         super().__init__(state_dir.simulated / "volumes", runner)
         simulated = options.get("simulated") or {}
         self._total_mib = int(simulated.get("disk_mib", DEFAULT_DISK_MIB))
+        self._wipe_seconds = float(simulated.get("wipe_seconds", 0))
         self._faults = Faults(state_dir)
 
     def create(self, name: str, size_mib: int, *, uuid: str, origin: str | None = None) -> Volume:
@@ -35,10 +42,24 @@ class SimulatedStorage(ImageFiles):
         self._faults.meet("volume.resize", uuid)
         return super().resize(name, size_mib, uuid=uuid)
 
-    def remove(self, name: str, *, uuid: str) -> bool:
+    def remove(self, name: str, *, uuid: str, wiped: bool = False) -> bool:
         """Remove a volume, unless a fault is ordered."""
         self._faults.meet("volume.remove", uuid)
-        return super().remove(name, uuid=uuid)
+        return super().remove(name, uuid=uuid, wiped=wiped)
+
+    def to_wipe_mib(self, volume: Volume) -> int:
+        """Return the size if overwriting is to take its time here, else nothing."""
+        return volume.size_mib if self._wipe_seconds > 0 else 0
+
+    def wipe(self, name: str, *, uuid: str, from_mib: int = 0) -> Iterator[int]:
+        """Take the time that overwriting a volume would, unless a fault is ordered."""
+        size_mib = rules.existing(self.info, name, uuid).size_mib
+        for part in range(1, WIPE_PARTS + 1):
+            end = size_mib * part // WIPE_PARTS
+            if end > from_mib:
+                self._faults.meet("volume.wipe", uuid)
+                select.select([], [], [], self._wipe_seconds / WIPE_PARTS)
+                yield end
 
     def capacity(self) -> StorageCapacity:
         """Return the room of the simulated group."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import domus_fields
 from domus_host import stamp
+from domus_job import is_removal
 from domus_spec import VpsSpec
 from domus_state_dir import StateDir
 
@@ -86,7 +87,9 @@ class VpsNotes:
 def job_of(state_dir: StateDir, spec: VpsSpec) -> dict[str, Any] | None:
     """Return the job of the installation that the pillar asks for, if it is on record."""
     job = state_dir.read("jobs", spec.uuid)
-    return job if job and job.get("install_id") == spec.os.install_id else None
+    if job is None or is_removal(job) or job.get("install_id") != spec.os.install_id:
+        return None
+    return job
 
 
 def known_uuids(state_dir: StateDir) -> list[str]:

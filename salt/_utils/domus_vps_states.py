@@ -14,8 +14,8 @@ ID_PREFIX = "domus-vps-"
 HighState = dict[str, dict[str, list[dict[str, Any]]]]
 
 
-def highstate(pillar: Any, removed: Mapping[str, str], now: datetime) -> HighState:
-    """Return the states for a pillar; ``removed`` maps VPSs removed before to their tombstones' tokens.
+def highstate(pillar: Any, settled: Mapping[str, str], now: datetime) -> HighState:
+    """Return the states for a pillar; ``settled`` is what `domus_removal.settled_tokens` says.
 
     Requisites hold only within a VPS, so that one that fails does not fail its neighbours.
     """
@@ -30,8 +30,8 @@ def highstate(pillar: Any, removed: Mapping[str, str], now: datetime) -> HighSta
     for key in sorted(parsed.problems):
         owner = {"uuid": key} if UUID.fullmatch(key) else {}
         states |= _state(f"{key}-pillar", "domu.invalid", name=key, problem=parsed.problems[key], **owner)
-    halted = why_halted(parsed, removed, now)
-    held_back = dict.fromkeys((spec.uuid for spec in due(parsed, removed, now)), halted) if halted else {}
+    halted = why_halted(parsed, settled, now)
+    held_back = dict.fromkeys((spec.uuid for spec in due(parsed, settled, now)), halted) if halted else {}
     for spec in parsed.vps.values():
         states |= _vps_states(spec, held_back.get(spec.uuid))
     return states

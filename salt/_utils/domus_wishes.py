@@ -51,8 +51,10 @@ def _note_withdrawn(dom0: Dom0, spec: VpsSpec, before: Mapping[str, Any] | None)
     """Remember the tombstone that is not there any more: a database restored from a backup may have it again."""
     token = ((before or {}).get("tombstone") or {}).get("token")
     notes = VpsNotes(dom0.state_dir, spec.uuid)
-    if token and (spec.tombstone is None or spec.tombstone.token != token) and token not in notes.withdrawn:
-        notes.keep(withdrawn=[*notes.withdrawn, token])
+    if token and (spec.tombstone is None or spec.tombstone.token != token):
+        dom0.state_dir.forget("removing", spec.uuid)
+        if token not in notes.withdrawn:
+            notes.keep(withdrawn=[*notes.withdrawn, token])
 
 
 def _is_removed(dom0: Dom0, spec: VpsSpec, *, test: bool) -> bool:

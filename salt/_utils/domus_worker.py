@@ -1,4 +1,4 @@
-"""The process that does the queued installations of one dom0, several side by side.
+"""The process that does the queued installations and removals of one dom0, several side by side.
 
 It runs apart from the minion: without Salt in memory, and living on when the minion restarts. There
 is one per dom0; it ends when the queue is empty. Each job runs in a process of its own, forked and
@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,10 +19,11 @@ import domus_request
 from domus_errors import DomusError
 from domus_install import install
 from domus_isolation import run_isolated
-from domus_job import QUEUED, JobStore, Progress
+from domus_job import INSTALL, QUEUED, SUBJECTS, JobStore, Progress, is_removal
 from domus_job_log import JobLog
 from domus_request import Request
 from domus_state_dir import StateDir
+from domus_wipe import RemovalRequest, remove_volumes
 from domus_worker_lock import WorkerLock
 
 POLL_SECONDS = 0.2
@@ -34,7 +36,7 @@ class Worker:
         self._store = store
         self._lock = lock
         self._perform = perform
-        self._children: dict[int, str] = {}
+        self._children: dict[int, tuple[str, str]] = {}  # of each process the VPS and the kind of its job
 
     def run(self) -> None:
         """Work until the queue is empty.
@@ -53,7 +55,8 @@ class Worker:
     def _drain(self) -> None:
         while True:
             self._reap()
-            waiting = [u for u in self._store.unfinished() if u not in self._children.values()]
+            ours = {uuid for uuid, _ in self._children.values()}
+            waiting = [uuid for uuid in self._store.unfinished() if uuid not in ours]
             for uuid in waiting:
                 self._store.recover(uuid)
             self._start_some(waiting)
@@ -62,20 +65,21 @@ class Worker:
             signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS)
 
     def _start_some(self, uuids: list[str]) -> None:
-        """Start what is queued as far as the limit allows; the oldest first."""
-        jobs = [(uuid, self._store.read(uuid)) for uuid in uuids]
-        queued = [uuid for uuid, job in jobs if job and job["state"] == QUEUED]
+        """Start what is queued as far as the limits allow; the oldest first."""
+        jobs = [(uuid, job) for uuid in uuids if (job := self._store.read(uuid))]
         # Those of a worker that was killed run on, and count.
-        elsewhere = len([job for _, job in jobs if job]) - len(queued)
-        for uuid in queued:
-            if len(self._children) + elsewhere >= domus_request.limit(self._store, uuid):
-                return
-            self._start(uuid)
+        at_work = Counter(job.get("kind", INSTALL) for _, job in jobs if job["state"] != QUEUED)
+        at_work.update(kind for _, kind in self._children.values())
+        for uuid, job in jobs:
+            kind = job.get("kind", INSTALL)
+            if job["state"] == QUEUED and at_work[kind] < domus_request.limit(self._store, uuid, kind):
+                self._start(uuid, kind)
+                at_work[kind] += 1
 
-    def _start(self, uuid: str) -> None:
+    def _start(self, uuid: str, kind: str) -> None:
         pid = os.fork()
         if pid:
-            self._children[pid] = uuid
+            self._children[pid] = (uuid, kind)
             return
         code = 70
         try:
@@ -106,18 +110,28 @@ def perform(store: JobStore, uuid: str) -> int:
         progress = Progress(store, job, log)
         progress.begin()
         try:
-            request = Request.parse(store.request(uuid), store.state_dir)
-            if request.is_simulated:
-                return _attempt(request, progress)
-            return run_isolated(lambda: _attempt(request, progress))
+            is_simulated, work = _work(store, uuid, progress)
+            if is_simulated:
+                return _attempt(work, progress)
+            return run_isolated(lambda: _attempt(work, progress))
         except DomusError as error:
             progress.fail(str(error))
             return 1
 
 
-def _attempt(request: Request, progress: Progress) -> int:
+def _work(store: JobStore, uuid: str, progress: Progress) -> tuple[bool, Callable[[], None]]:
+    """Return what a job asks for, and whether it touches nothing real."""
+    asked = store.request(uuid)
+    if is_removal(progress.job):
+        removal = RemovalRequest.parse(asked, store.state_dir)
+        return removal.is_simulated, lambda: remove_volumes(removal, progress)
+    request = Request.parse(asked, store.state_dir)
+    return request.is_simulated, lambda: install(request, progress)
+
+
+def _attempt(work: Callable[[], None], progress: Progress) -> int:
     try:
-        install(request, progress)
+        work()
     except DomusError as error:
         progress.fail(str(error))
         return 1
@@ -125,7 +139,8 @@ def _attempt(request: Request, progress: Progress) -> int:
         # The last place that can put on record what went wrong; whatever it was, the customer's
         # order must not wait for ever.
         progress.log.line(traceback.format_exc())
-        progress.fail(f"Internal error in the installation: {type(error).__name__}: {error}")
+        subject = SUBJECTS[progress.job.get("kind", INSTALL)].lower()
+        progress.fail(f"Internal error in {subject}: {type(error).__name__}: {error}")
         return 1
     progress.done()
     return 0
@@ -142,7 +157,7 @@ def tell_systemd_ready() -> None:
 
 def main() -> int:
     """Work on the queue of the state directory named on the command line."""
-    parser = argparse.ArgumentParser(description="Install what is queued on this dom0")
+    parser = argparse.ArgumentParser(description="Install and remove what is queued on this dom0")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--lock-fd", type=int, help="an inherited descriptor that holds the lock")
     parser.add_argument("--detach", action="store_true", help="return at once, work on behind")

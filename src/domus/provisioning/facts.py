@@ -70,10 +70,14 @@ def apply_report(witness: Witness, seen: dict[uuid.UUID, VpsSeen], *, quarantine
 
 
 def apply_job(witness: Witness, vps: Vps, job: InstallJob) -> None:
-    """Write how far the present attempt of the present installation is.
+    """Write how far the present attempt of the present installation is, or the removal.
 
-    Word of an older one changes nothing.
+    Word of an older one changes nothing. A removal ends when the dom0 reports that nothing is left.
     """
+    if job.kind == "remove":
+        if vps.state is VpsState.REMOVING:
+            jobs.progress(witness.session, vps.id, job, now=witness.now)
+        return
     if job.install_id != vps.install_id or job.attempt != vps.install_attempt:
         log.info("VPS %s: news of another installation (attempt %s); ignored", vps.id, job.attempt)
         return

@@ -15,6 +15,12 @@ from domus.provisioning.reports import InstallJob
 from domus.provisioning.states import JOB_TRANSITIONS, OPEN, POWER_KINDS
 from domus.vps.models import Vps
 
+#: What a dom0's kinds of jobs are here, and what one waits for.
+_DOM0_JOBS = {
+    "install": (JobKind.PROVISION, "other installations run on its dom0"),
+    "remove": (JobKind.REMOVE, "the disks of another VPS are overwritten on its dom0"),
+}
+
 
 def open_job(
     session: Session,
@@ -85,19 +91,20 @@ def cancel_all(session: Session, vps_id: uuid.UUID, *, now: datetime) -> None:
 
 
 def progress(session: Session, vps_id: uuid.UUID, seen: InstallJob, *, now: datetime) -> None:
-    """Write how far an installation is; a job that ended keeps what it ended with."""
-    provisioning = (Job.vps_id == vps_id, Job.kind == JobKind.PROVISION)
+    """Write how far an installation or a removal is; a job that ended keeps what it ended with."""
+    kind, waits_for = _DOM0_JOBS[seen.kind]
+    which = (Job.vps_id == vps_id, Job.kind == kind)
     if seen.state != "queued":
-        _change(session, "begin", *provisioning, started_at=now)
+        _change(session, "begin", *which, started_at=now)
     session.execute(
         sa.update(Job)
-        .where(*provisioning, Job.state.in_(OPEN))
+        .where(*which, Job.state.in_(OPEN))
         .values(
             step=seen.step,
             percent=seen.percent,
             steps=list(seen.steps),
             log=seen.log,
-            note="waits for its turn: other installations run on its dom0" if seen.state == "queued" else "",
+            note=f"waits for its turn: {waits_for}" if seen.state == "queued" else "",
         )
     )
 

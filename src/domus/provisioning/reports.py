@@ -23,14 +23,16 @@ MAX_CAPACITIES = 32
 MAX_REFUSED = 20
 
 _POWER_REASONS = ("", "guest", "shutdown", "destroyed", "crashed", "failed", "unknown")
+_JOB_KINDS = ("install", "remove")
 _JOB_STATES = ("queued", "running", "done", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallJob:
-    """An installation as the dom0's job file tells it."""
+    """An installation, or the overwriting of disks before a removal, as the dom0's job file tells it."""
 
     vps_id: uuid.UUID
+    kind: str
     install_id: uuid.UUID
     attempt: int
     state: str
@@ -132,6 +134,7 @@ def parse_job(value: Any) -> InstallJob:
         raise InvalidInput("The log_tail of a job is a list of lines.")
     return InstallJob(
         vps_id=_uuid(job.get("uuid"), "uuid"),
+        kind=_word(job.get("kind", "install"), "kind", _JOB_KINDS),
         install_id=_uuid(job.get("install_id"), "install_id"),
         attempt=_number(job.get("attempt", 1), "attempt"),
         state=_word(job.get("state"), "state", _JOB_STATES),

@@ -116,8 +116,41 @@ def test_volume_of_another_is_refused_whatever_is_asked(lvm: FakeLvm, thick: Lvm
 
 def test_thick_volume_is_zeroed_before_it_is_given_back(lvm: FakeLvm, thick: LvmThick) -> None:
     assert thick.remove("vps-00000001-root", uuid=UUID) is True
-    assert [call[0] for call in lvm.calls if call[0] != "lvs"] == ["lvchange", "blkdiscard", "lvremove"]
-    assert lvm.ran("blkdiscard") == [("blkdiscard", "--zeroout", "/dev/xenvg/vps-00000001-root")]
+    assert [call[0] for call in lvm.calls if call[0] != "lvs"] == [
+        "lvchange",
+        "blkdiscard",
+        "blkdiscard",
+        "lvremove",
+    ]
+    assert [call[1:] for call in lvm.ran("blkdiscard")] == [
+        ("--zeroout", "--offset", "0MiB", "--length", "512MiB", "/dev/xenvg/vps-00000001-root"),
+        ("--zeroout", "--offset", "512MiB", "/dev/xenvg/vps-00000001-root"),
+    ]
+
+
+def test_zeroing_goes_on_where_it_was_and_tells_how_far_it_is(lvm: FakeLvm, thick: LvmThick) -> None:
+    parts = thick.wipe("vps-00000001-root", uuid=UUID)
+    assert next(parts) == 512
+    assert list(thick.wipe("vps-00000001-root", uuid=UUID, from_mib=512)) == [1024]
+    assert list(thick.wipe("vps-00000001-root", uuid=UUID, from_mib=1024)) == []
+    assert [call[3] for call in lvm.ran("blkdiscard")] == ["0MiB", "512MiB"]
+
+
+def test_volume_that_was_zeroed_is_not_zeroed_again(lvm: FakeLvm, thick: LvmThick) -> None:
+    assert thick.remove("vps-00000001-root", uuid=UUID, wiped=True) is True
+    assert lvm.ran("blkdiscard") == []
+
+
+def test_zeroing_is_for_the_owner_alone(lvm: FakeLvm, thick: LvmThick) -> None:
+    with pytest.raises(Refused):
+        next(thick.wipe("vps-00000001-root", uuid=uuid_of(7)))
+    assert lvm.ran("blkdiscard") == []
+
+
+def test_only_thick_volumes_have_to_be_zeroed(thick: LvmThick, thin: LvmThin) -> None:
+    volume = thick.info("vps-00000001-root")
+    assert volume is not None
+    assert (thick.to_wipe_mib(volume), thin.to_wipe_mib(volume)) == (1024, 0)
 
 
 def test_volume_whose_zeroing_fails_is_kept(lvm: FakeLvm, thick: LvmThick) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -49,26 +50,9 @@ def draft(
     """
     company, decision = tax_for(session, account, now=now)
     amounts = net_and_tax([price for _, price in lines], decision, include_tax=company.prices_include_tax)
-    currency = lines[0][1].currency
-    net = sum((net for net, _ in amounts), Money.zero(currency))
-    tax = sum((tax for _, tax in amounts), Money.zero(currency))
     invoice = Invoice(
-        account_id=account.id,
+        **invoice_columns(account, company, decision, amounts, now=now),
         order=order,
-        state=InvoiceState.OPEN,
-        currency=currency,
-        net_minor=net.minor,
-        tax_minor=tax.minor,
-        gross_minor=(net + tax).minor,
-        issued_at=now,
-        company_id=company.id,
-        seller=seller_of(company).as_stored(),
-        buyer=buyer_of(account).as_stored(),
-        language=account.language,
-        tax_rule=decision.rule.value,
-        tax_country=decision.country,
-        tax_millipercent=decision.millipercent,
-        tax_note=_note(company, decision, account.language),
         lines=[
             InvoiceLine(text=text, net_minor=line_net.minor, tax_minor=line_tax.minor)
             for (text, _), (line_net, line_tax) in zip(lines, amounts, strict=True)
@@ -77,6 +61,37 @@ def draft(
     session.add(invoice)
     session.flush()
     return invoice
+
+
+def invoice_columns(
+    account: Account,
+    company: Company,
+    decision: Decision,
+    amounts: Sequence[tuple[Money, Money]],
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the columns of an open invoice over lines of these (net, tax), without its order and its lines."""
+    zero = Money.zero(amounts[0][0].currency)
+    net = sum((net for net, _ in amounts), zero)
+    tax = sum((tax for _, tax in amounts), zero)
+    return {
+        "account_id": account.id,
+        "state": InvoiceState.OPEN,
+        "currency": zero.currency,
+        "net_minor": net.minor,
+        "tax_minor": tax.minor,
+        "gross_minor": (net + tax).minor,
+        "issued_at": now,
+        "company_id": company.id,
+        "seller": seller_of(company).as_stored(),
+        "buyer": buyer_of(account).as_stored(),
+        "language": account.language,
+        "tax_rule": decision.rule.value,
+        "tax_country": decision.country,
+        "tax_millipercent": decision.millipercent,
+        "tax_note": _note(company, decision, account.language),
+    }
 
 
 def finalise(session: Session, invoice: Invoice, *, now: datetime) -> None:

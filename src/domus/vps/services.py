@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,12 @@ log = logging.getLogger(__name__)
 
 #: Two writers can overtake each other; more rounds than this mean a fault, not a race.
 _ROUNDS = 5
+
+#: So long before its tombstone is due a removal can no longer be called back: clocks differ, and a pillar may be on its way.
+REMOVAL_MARGIN = timedelta(minutes=2)
+
+#: How history calls the wish that a VPS be gone.
+_ABSENT = "absent"
 
 
 def transition(
@@ -108,7 +114,21 @@ def want_absent(
         "wanted_power": Power.STOPPED,
         "hard_stop": False,
     }
-    return _want(session, vps_id, values, new="absent", actor=actor, reason=reason, now=now)
+    return _want(session, vps_id, values, new=_ABSENT, actor=actor, reason=reason, now=now)
+
+
+def want_back(session: Session, vps_id: uuid.UUID, *, actor: Actor, reason: str = "", now: datetime) -> int:
+    """Withdraw the tombstone of a VPS, and want the power that was wanted before it; return the new revision.
+
+    Whoever calls this has made sure that the tombstone is not due (`REMOVAL_MARGIN`).
+    """
+    last = sa.select(VpsTransition.old).where(
+        VpsTransition.vps_id == vps_id, VpsTransition.kind == "wanted", VpsTransition.new == _ABSENT
+    )
+    before = session.scalar(last.order_by(VpsTransition.id.desc()).limit(1))
+    power = Power.STOPPED if before == Power.STOPPED.value else Power.RUNNING
+    values = {"tombstone_token": None, "remove_not_before": None, "wanted_power": power, "hard_stop": False}
+    return _want(session, vps_id, values, new="kept", actor=actor, reason=reason, now=now)
 
 
 def refuse_when_suspended(session: Session, vps_id: uuid.UUID) -> None:

@@ -23,6 +23,8 @@ VPS_TRANSITIONS = TransitionTable(
         (VpsState.PROVISION_FAILED, "activate"): VpsState.ACTIVE,
         (VpsState.PROVISION_FAILED, "remove"): VpsState.REMOVING,
         (VpsState.ACTIVE, "remove"): VpsState.REMOVING,
+        # Paid after its contract had ended, and before anything was wiped.
+        (VpsState.REMOVING, "restore"): VpsState.ACTIVE,
         (VpsState.REMOVING, "finish_removal"): VpsState.REMOVED,
     },
     limits={VpsState.PROVISIONING: PROVISIONING_LIMIT},

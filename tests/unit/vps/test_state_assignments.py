@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 
 #: Where a state may be written: each walks one table, by compare-and-swap or under a row lock.
 WRITERS = {
+    "src/domus/billing/invoicing.py",
     "src/domus/billing/services.py",
     "src/domus/billing/states.py",
     "src/domus/placement/addresses.py",

@@ -17,6 +17,7 @@ import domus.catalog.models
 import domus.gateways.models
 import domus.inventory.models
 import domus.provisioning.models
+import domus.renewals.models
 import domus.tax.models
 import domus.vps.models  # noqa: F401 - imported for their tables
 from domus.core.settings import database_url

@@ -1,0 +1,207 @@
+"""Which contracts something is due for. Each question is one statement, and the preview asks the same ones as the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload
+
+from domus.billing.models import Subscription
+from domus.catalog.models import Price
+from domus.renewals import dunning
+from domus.renewals.dunning import Terms, Window
+from domus.renewals.models import DunningStep, Renewal, RenewalTerms, StepKind, SubscriptionHold
+from domus.renewals.prices import Group, as_terms
+from domus.vps.models import Suspension, SuspensionReason, Vps, VpsState
+
+#: What every question gives of a contract.
+_CONTRACT = (
+    Subscription.id,
+    Subscription.account_id,
+    Subscription.price_id,
+    Subscription.anchor_day,
+    Subscription.paid_until,
+    Vps.id.label("vps_id"),
+    Vps.hostname,
+)
+Question = Any  # a SELECT of these columns, and for some questions of more
+
+
+def to_invoice(group: Group, today: date) -> Question:
+    """Ask for contracts whose next period is to be asked for."""
+    asked = sa.exists().where(
+        Renewal.subscription_id == Subscription.id,
+        Renewal.starts_on == Subscription.paid_until,
+        Renewal.withdrawn_at.is_(None),
+    )
+    lead = timedelta(days=group.terms.invoice_days)
+    return _living(group).where(Subscription.paid_until <= today + lead, ~asked)
+
+
+def to_remind(group: Group, window: Window, today: date) -> Question:
+    """Ask for contracts that a reminder is due for, or the last warning; with the invoice, where there is one."""
+    question = _living(group).where(
+        Subscription.paid_until <= window.latest, ~_step(window.kind, window.day), ~_held(today)
+    )
+    if window.earliest is not None:
+        question = question.where(Subscription.paid_until >= window.earliest)
+    return question.add_columns(_open_invoice().label("invoice_id"))
+
+
+def to_suspend(group: Group, now: datetime) -> Question:
+    """Ask for contracts so far overdue that their VPS is to be shut down, and whose customers were warned in time.
+
+    One that was released by hand comes again, unless it is held.
+    """
+    today, terms = now.date(), group.terms
+    return _living(group).where(
+        Subscription.paid_until <= today - timedelta(days=terms.suspend_days),
+        _step(StepKind.LAST_WARNING, 0, until=now - dunning.NOTICE),
+        ~_suspended(),
+        ~_held(today),
+    )
+
+
+def to_end(group: Group, now: datetime) -> Question:
+    """Ask for contracts that were suspended as long as their terms say and are to be ended."""
+    today, terms = now.date(), group.terms
+    return _living(group).where(
+        Subscription.paid_until <= today - timedelta(days=terms.end_days),
+        _step(StepKind.SUSPENDED, 0, until=now - dunning.pause_before_end(terms)),
+        _suspended(),
+        ~_held(today),
+    )
+
+
+def to_close(now: datetime) -> Question:
+    """Ask for renewals that nobody can pay any more, because the VPS is gone or being wiped."""
+    is_gone = sa.or_(
+        Vps.state == VpsState.REMOVED,
+        sa.and_(Vps.state == VpsState.REMOVING, Vps.remove_not_before <= now),
+    )
+    return (
+        sa.select(Renewal.invoice_id.label("id"), Subscription.id.label("subscription_id"))
+        .join(Subscription, Subscription.id == Renewal.subscription_id)
+        .join(Vps, Vps.order_id == Subscription.order_id)
+        .where(Renewal.settled_at.is_(None), Renewal.withdrawn_at.is_(None), is_gone)
+    )
+
+
+def chunk(
+    question: Question, key: Any, *, after: int = 0, only: Sequence[int] | None = None, limit: int
+) -> Question:
+    """Return the next rows of a question in the order of their ids, or those of certain ids."""
+    which = key > after if only is None else key.in_(only)
+    return question.where(which).order_by(key).limit(limit)
+
+
+def open_renewal(session: Session, subscription_id: int) -> Renewal | None:
+    """Return the renewal of a contract that waits for its money, if any, with its invoice."""
+    query = sa.select(Renewal).where(
+        Renewal.subscription_id == subscription_id,
+        Renewal.settled_at.is_(None),
+        Renewal.withdrawn_at.is_(None),
+    )
+    return session.scalar(query.order_by(Renewal.starts_on).limit(1).options(joinedload(Renewal.invoice)))
+
+
+def contract_of_vps(session: Session, vps: Vps) -> Subscription | None:
+    """Return the contract behind a VPS with its price and product, or None while its order is not paid."""
+    query = sa.select(Subscription).where(Subscription.order_id == vps.order_id)
+    return session.scalar(query.options(joinedload(Subscription.price).joinedload(Price.product)))
+
+
+def vps_of(session: Session, subscription_id: int) -> Vps | None:
+    """Return the VPS behind a contract."""
+    return session.scalar(
+        sa.select(Vps)
+        .join(Subscription, Subscription.order_id == Vps.order_id)
+        .where(Subscription.id == subscription_id)
+    )
+
+
+def steps_of(session: Session, subscription_id: int, *, limit: int = 50) -> Sequence[DunningStep]:
+    """Return what was done about a contract, the latest first."""
+    query = sa.select(DunningStep).where(DunningStep.subscription_id == subscription_id)
+    return session.scalars(query.order_by(DunningStep.id.desc()).limit(limit)).all()
+
+
+def renewals_of(session: Session, subscription_id: int, *, limit: int = 50) -> Sequence[Renewal]:
+    """Return the periods that a contract was renewed for, or was to be, the latest first."""
+    query = sa.select(Renewal).where(Renewal.subscription_id == subscription_id)
+    return session.scalars(
+        query.order_by(Renewal.invoice_id.desc()).limit(limit).options(joinedload(Renewal.invoice))
+    ).all()
+
+
+def hold_of(session: Session, subscription_id: int) -> SubscriptionHold | None:
+    """Return until when a contract is left in peace, also when that day has passed."""
+    return session.get(SubscriptionHold, subscription_id)
+
+
+def terms_of(session: Session, subscription: Subscription) -> Terms:
+    """Return the days of a contract's product."""
+    own = sa.select(RenewalTerms).join(Price, Price.product_id == RenewalTerms.product_id)
+    row = session.scalar(own.where(Price.id == subscription.price_id))
+    return Terms() if row is None else as_terms(row)
+
+
+def step_at(session: Session, subscription: Subscription, kind: StepKind) -> datetime | None:
+    """Return when a step was taken about the day until which a contract is paid now."""
+    return session.scalar(
+        sa.select(DunningStep.done_at).where(
+            DunningStep.subscription_id == subscription.id,
+            DunningStep.paid_until == subscription.paid_until,
+            DunningStep.kind == kind,
+        )
+    )
+
+
+def _living(group: Group) -> Question:
+    """Ask for contracts of a group that go on and whose VPS was handed over."""
+    return (
+        sa.select(*_CONTRACT)
+        .join(Vps, Vps.order_id == Subscription.order_id)
+        .where(
+            Subscription.ended_on.is_(None),
+            Subscription.price_id.in_(group.price_ids),
+            Vps.state == VpsState.ACTIVE,
+        )
+    )
+
+
+def _step(kind: StepKind, day: int, *, until: datetime | None = None) -> sa.ColumnElement[bool]:
+    taken = sa.exists().where(
+        DunningStep.subscription_id == Subscription.id,
+        DunningStep.paid_until == Subscription.paid_until,
+        DunningStep.kind == kind,
+        DunningStep.day == day,
+    )
+    return taken if until is None else taken.where(DunningStep.done_at <= until)
+
+
+def _suspended() -> sa.ColumnElement[bool]:
+    return sa.exists().where(Suspension.vps_id == Vps.id, Suspension.reason == SuspensionReason.UNPAID)
+
+
+def _held(today: date) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        SubscriptionHold.subscription_id == Subscription.id, SubscriptionHold.until > today
+    )
+
+
+def _open_invoice() -> sa.ScalarSelect[int]:
+    return (
+        sa.select(Renewal.invoice_id)
+        .where(
+            Renewal.subscription_id == Subscription.id,
+            Renewal.starts_on == Subscription.paid_until,
+            Renewal.withdrawn_at.is_(None),
+        )
+        .limit(1)
+        .correlate(Subscription)
+        .scalar_subquery()
+    )

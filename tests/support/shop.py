@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from domus.accounts.actor import Actor
 from domus.accounts.models import User
-from domus.billing.models import Order
+from domus.billing.models import CreditNote, Order
 from domus.catalog.models import OsTemplate, Price
 from domus.core.clock import iso_z, utc_now
 from domus.db.engine import Database
@@ -62,6 +62,15 @@ class Shop:
         return orders.pay_with_test_gateway(
             self.db, order_id=order.id, reference=str(order.id), actor=Actor.of(user), now=utc_now()
         )
+
+    def credit_note(self, user: User) -> CreditNote:
+        """Place an order, pay it and give the money back."""
+        order = self.paid(user, hostname="refunded.example.org")
+        orders.refund(self.db, order_id=order.id, actor=Actor.system("test"), reason="test", now=utc_now())
+        with self.db.reading() as session:
+            return session.scalars(
+                sa.select(CreditNote).where(CreditNote.invoice_id == order.invoice.id)
+            ).one()
 
     def delivered(self, user: User, **changes: Any) -> Order:
         """Place an order, pay it, and let the dom0 make its VPS."""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
 from domus.billing import invoicing, ledger
+from domus.billing.line_texts import period_line, set_up_line
 from domus.billing.models import (
     Invoice,
     InvoiceState,
@@ -30,10 +31,10 @@ __all__ = ["cancel_invoice", "next_number", "open_order_invoice", "refund", "set
 def open_order_invoice(session: Session, order: Order, *, now: datetime) -> Invoice:
     """Ask for the first period and the set-up fee of an order. The invoice gets its number when it is paid."""
     price = order.price
-    lines = [(f"{price.product.name}, {price.period.describe()}", price.amount)]
-    if price.setup_fee:
-        lines.append((f"{price.product.name}, set-up fee", price.setup_fee))
     account = session.get_one(Account, order.account_id)
+    lines = [(period_line(price, account.language), price.amount)]
+    if price.setup_fee:
+        lines.append((set_up_line(price, account.language), price.setup_fee))
     return invoicing.draft(session, account, lines, order=order, now=now)
 
 

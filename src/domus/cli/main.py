@@ -11,7 +11,7 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from domus.cli import database, listings, people, seeding, suspensions
+from domus.cli import database, documents, listings, people, seeding, suspensions
 from domus.core.errors import DomusError
 
 
@@ -24,6 +24,7 @@ def cli() -> None:
 for group in (
     database.db,
     database.ledger,
+    documents.invoice,
     people.operator,
     listings.order,
     listings.vps,

@@ -31,6 +31,8 @@ class Settings:
     #: What the panel is headed with. Who stands on invoices, the operator edits under Companies.
     company_name: str = "Domus"
     support_email: str | None = None
+    #: Further fonts of invoices, for characters that those of Domus lack.
+    pdf_fonts: tuple[Path, ...] = ()
     #: How long an unpaid order keeps its place and addresses.
     order_hold: timedelta = timedelta(hours=24)
     #: So many orders an account may have to pay at a time: each keeps a place that others cannot buy.
@@ -53,6 +55,7 @@ class Settings:
             test_gateway=_boolean(env, "DOMUS_TEST_GATEWAY", cls.test_gateway),
             company_name=company_name(env),
             support_email=_value(env, "DOMUS_SUPPORT_EMAIL"),
+            pdf_fonts=_files(env, "DOMUS_PDF_FONTS"),
             order_hold=timedelta(hours=_integer(env, "DOMUS_ORDER_HOLD_HOURS", 24, minimum=1, maximum=720)),
             max_unpaid_orders=_integer(
                 env, "DOMUS_MAX_UNPAID_ORDERS", cls.max_unpaid_orders, minimum=1, maximum=10_000
@@ -70,6 +73,28 @@ def database_url(env: Mapping[str, str]) -> str:
 def company_name(env: Mapping[str, str]) -> str:
     """Read what the panel, and the company that a new database begins with, are called."""
     return _value(env, "DOMUS_COMPANY_NAME") or Settings.company_name
+
+
+def text(env: Mapping[str, str], name: str) -> str | None:
+    """Read a variable, or the file that its ``_FILE`` names; None when neither is set. For parts with settings of their own."""
+    return _value(env, name)
+
+
+def boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """Read a variable that says yes or no."""
+    return _boolean(env, name, default)
+
+
+def all_or_none(env: Mapping[str, str], *names: str) -> tuple[str, ...] | None:
+    """Read variables that are of use only together; None when none is set. Raises ConfigurationError for some of them."""
+    values = {name: _value(env, name) for name in names}
+    missing = [name for name, value in values.items() if value is None]
+    if len(missing) == len(names):
+        return None
+    if missing:
+        given = ", ".join(name for name in names if name not in missing)
+        raise ConfigurationError(f"{given} is set and {', '.join(missing)} is not; they belong together.")
+    return tuple(value for value in values.values() if value is not None)
 
 
 def address_quarantine(options: Mapping[str, Any] | None, env: Mapping[str, str]) -> timedelta:
@@ -112,6 +137,14 @@ def _secret(env: Mapping[str, str]) -> str:
             "DOMUS_SECRET_KEY must have at least 32 characters; make one with `openssl rand -hex 32`."
         )
     return value
+
+
+def _files(env: Mapping[str, str], name: str) -> tuple[Path, ...]:
+    paths = tuple(Path(part) for part in (_value(env, name) or "").split(":") if part)
+    for path in paths:
+        if not path.is_file():
+            raise ConfigurationError(f"{name}: there is no file {path}; separate several by colons.")
+    return paths
 
 
 def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:

@@ -36,6 +36,8 @@ OBJECT = {
     "console.fragment": "vps_id",
     "console.ask": "vps_id",
     "invoices.show": "invoice_id",
+    "invoices.pdf": "invoice_id",
+    "invoices.credit_note_pdf": "note_id",
 }
 #: The operator panel hangs all of its views below this.
 OPERATOR_PREFIX = "/operator/"
@@ -62,6 +64,7 @@ def cast(
         "order_id": str(order.id),
         "vps_id": str(shop.vps(order).id),
         "invoice_id": str(order.invoice.id),
+        "note_id": str(shop.credit_note(people.alice).id),
         "action": "start",
     }
     return Cast(visitor, alice, charlie, olga, objects)
@@ -118,6 +121,7 @@ def test_strangers_learn_not_even_that_an_object_exists(app: Flask, cast: Cast) 
         "order_id": str(uuid.uuid4()),
         "vps_id": str(uuid.uuid4()),
         "invoice_id": "987654",
+        "note_id": "987654",
         "action": "start",
     }
     for rule, method in _routes(app):

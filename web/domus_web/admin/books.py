@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from flask import Response, request
+from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from domus.billing.models import Invoice, InvoiceState, LedgerTransaction, Payment, PaymentState
+from domus.billing.models import CreditNote, Invoice, InvoiceState, LedgerTransaction, Payment, PaymentState
 from domus.core.money import Money
-from domus_web.filters import money
+from domus.workflows import invoices
+from domus_web.context import current_actor, current_db
+from domus_web.files import document_look, send_pdf
+from domus_web.filters import money, percent, words
 from domus_web.operator.choices import Of, by_state
-from domus_web.operator.columns import NOTHING, amount, by_whom, code, link, machine, state, when
+from domus_web.operator.columns import NOTHING, amount, by_whom, code, link, machine, plain, state, to, when
+from domus_web.operator.reading import stop_reading
 from domus_web.operator.searching import parse_number
-from domus_web.operator.view import OperatorView
+from domus_web.operator.view import OperatorView, route
 
 
 def _order(_view: Any, _context: Any, row: Invoice, _name: str) -> Markup:
@@ -36,8 +42,18 @@ class InvoiceView(OperatorView):
     empty_message = "The first order makes the first invoice."
     details_template = "operator/invoice.html"
     column_list = ("number", "state", "account", "order", "gross_minor", "issued_at", "paid_at")
-    column_details_list = ("id", *column_list)
-    column_labels = {"id": "Id", "gross_minor": "Amount", "issued_at": "Issued", "paid_at": "Paid"}
+    column_details_list = (
+        "id",
+        *column_list,
+        "company",
+        "tax_rule",
+        "tax_country",
+        "tax_millipercent",
+        "tax_note",
+    )
+    column_labels = {
+        "id": "Id", "gross_minor": "Amount", "issued_at": "Issued", "paid_at": "Paid", "tax_millipercent": "Tax rate",
+    }  # fmt: skip
     column_formatters = {
         "number": lambda _v, _c, row, _n: str(row),
         "state": state("state"),
@@ -46,17 +62,87 @@ class InvoiceView(OperatorView):
         "gross_minor": amount("gross_minor"),
         "issued_at": when("issued_at"),
         "paid_at": when("paid_at", "not yet"),
+        "company": to("company", "operator_companies"),
+        "tax_rule": lambda _v, _c, row, _n: words(row.tax_rule) or NOTHING,
+        "tax_country": plain("tax_country"),
+        "tax_millipercent": lambda _v, _c, row, _n: percent(row.tax_millipercent),
+        "tax_note": plain("tax_note"),
     }
     right_columns = ("gross_minor",)
     default_order = ("id", True)
     list_options = (joinedload(Invoice.account), joinedload(Invoice.order))
-    details_options = (*list_options, selectinload(Invoice.lines), selectinload(Invoice.payments))
+    details_options = (
+        *list_options,
+        joinedload(Invoice.company),
+        selectinload(Invoice.lines),
+        selectinload(Invoice.payments),
+        selectinload(Invoice.credit_notes),
+    )
     choices = (by_state(Invoice.state, InvoiceState), Of("account", "account", Invoice.account_id))
     search_hint = "Invoice number"
 
     def narrow(self, _session: Session, query: sa.Select[Any], text: str) -> sa.Select[Any]:
         """Find an invoice by its number."""
         return query.where(Invoice.number == text)
+
+    @route("/pdf/")
+    def pdf_view(self) -> ResponseReturnValue:
+        """Hand one invoice out as PDF."""
+        model = self.get_one(request.args.get("id", ""))
+        stop_reading()
+        return send_pdf(
+            invoices.invoice_pdf(
+                current_db(), invoice_id=model.id, look=document_look(), actor=current_actor()
+            )
+        )
+
+    @route("/export/")
+    def export_view(self) -> ResponseReturnValue:
+        """Hand out what was numbered in a month, for the accountant."""
+        month = request.args.get("month", "")
+        content = invoices.month_as_csv(current_db(), month=month, actor=current_actor())
+        response = Response(content, mimetype="text/csv")
+        response.headers["Content-Disposition"] = f"attachment; filename=invoices-{month}.csv"
+        return response
+
+
+class CreditNoteView(OperatorView):
+    """All credit notes."""
+
+    singular = "Credit note"
+    intro = "What takes an invoice back, in whole or in part. A refund makes one by itself."
+    empty_message = "The first refund makes the first credit note."
+    details_template = "operator/credit_note.html"
+    column_list = ("number", "invoice", "gross_minor", "issued_at", "reason")
+    column_details_list = (*column_list, "net_minor", "tax_minor")
+    column_labels = {"gross_minor": "Amount", "net_minor": "Net", "tax_minor": "Tax", "issued_at": "Issued"}
+    column_formatters = {
+        "invoice": to("invoice", "operator_invoices"),
+        "gross_minor": amount("gross_minor"),
+        "net_minor": amount("net_minor"),
+        "tax_minor": amount("tax_minor"),
+        "issued_at": when("issued_at"),
+        "reason": plain("reason"),
+    }
+    right_columns = ("gross_minor",)
+    default_order = ("id", True)
+    list_options = details_options = (joinedload(CreditNote.invoice),)
+    search_hint = "Number, such as C-2026-00001"
+
+    def narrow(self, _session: Session, query: sa.Select[Any], text: str) -> sa.Select[Any]:
+        """Find a credit note by its number."""
+        return query.where(CreditNote.number == text)
+
+    @route("/pdf/")
+    def pdf_view(self) -> ResponseReturnValue:
+        """Hand one credit note out as PDF."""
+        model = self.get_one(request.args.get("id", ""))
+        stop_reading()
+        return send_pdf(
+            invoices.credit_note_pdf(
+                current_db(), note_id=model.id, look=document_look(), actor=current_actor()
+            )
+        )
 
 
 class PaymentView(OperatorView):

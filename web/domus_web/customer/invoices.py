@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
 
+from domus.workflows import invoices
 from domus_web.auth.sessions import customer_required
-from domus_web.context import current_account_id, current_db
+from domus_web.context import current_account_id, current_actor, current_db
 from domus_web.customer import queries
+from domus_web.files import document_look, send_pdf
 from domus_web.pagination import page_number
 
 blueprint = Blueprint("invoices", __name__, url_prefix="/invoices")
@@ -28,3 +31,21 @@ def show(invoice_id: int) -> str:
     with current_db().reading() as session:
         invoice = queries.invoice(session, current_account_id(), invoice_id)
     return render_template("customer/invoice.html", invoice=invoice)
+
+
+@blueprint.get("/<int:invoice_id>/pdf")
+@customer_required
+def pdf(invoice_id: int) -> ResponseReturnValue:
+    """Hand one invoice out as PDF."""
+    return send_pdf(
+        invoices.invoice_pdf(current_db(), invoice_id=invoice_id, look=document_look(), actor=current_actor())
+    )
+
+
+@blueprint.get("/credit-notes/<int:note_id>/pdf")
+@customer_required
+def credit_note_pdf(note_id: int) -> ResponseReturnValue:
+    """Hand one credit note out as PDF."""
+    return send_pdf(
+        invoices.credit_note_pdf(current_db(), note_id=note_id, look=document_look(), actor=current_actor())
+    )

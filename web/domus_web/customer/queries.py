@@ -164,6 +164,7 @@ def invoice(session: Session, account_id: int, invoice_id: int) -> Invoice:
         .where(Invoice.id == invoice_id, Invoice.account_id == account_id)
         .options(joinedload(Invoice.account), joinedload(Invoice.order))
         .options(selectinload(Invoice.lines), selectinload(Invoice.payments))
+        .options(selectinload(Invoice.credit_notes))
     )
     if found is None:
         raise NotFound("There is no such invoice.")

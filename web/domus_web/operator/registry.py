@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domus.accounts.models import Account, AuditEvent, User
-from domus.billing.models import Invoice, LedgerTransaction, Order, Payment
+from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment
 from domus.catalog.models import OsTemplate, Price, Product
 from domus.inventory.models import Dom0, IpAddress, IpPool, Location
 from domus.provisioning.models import Dom0Run, Job, OutboxMessage
@@ -11,7 +11,7 @@ from domus.tax.models import Company, InvoicingCountry, TaxRate
 from domus.vps.models import Vps
 from domus_web.admin.accounts import AccountView
 from domus_web.admin.addresses import AddressView
-from domus_web.admin.books import InvoiceView, LedgerView, PaymentView
+from domus_web.admin.books import CreditNoteView, InvoiceView, LedgerView, PaymentView
 from domus_web.admin.companies import CompanyView, InvoicingView, RateView
 from domus_web.admin.dom0s import Dom0View
 from domus_web.admin.jobs import JobView
@@ -65,6 +65,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Books",
         (
             ("Invoices", Invoice, InvoiceView, "invoices"),
+            ("Credit notes", CreditNote, CreditNoteView, "credit-notes"),
             ("Payments", Payment, PaymentView, "payments"),
             ("Ledger", LedgerTransaction, LedgerView, "ledger"),
             ("Companies", Company, CompanyView, "companies"),

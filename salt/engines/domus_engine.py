@@ -17,9 +17,7 @@ itself: whenever it is killed, the next one goes on from the database.
 import gc
 import logging
 import os
-import re
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -34,12 +32,14 @@ import sqlalchemy as sa
 from domus.core.clock import utc_now
 from domus.core.errors import DomusError
 from domus.core.settings import address_quarantine
-from domus.core.texts import first_line, why_failed
+from domus.core.texts import first_line
 from domus.db.doorbell import Doorbell, doorbell
 from domus.db.engine import Database
 from domus.db.shared import shared_database
 from domus.provisioning.outbox import CHANNEL
-from domus.workflows import console, housekeeping, work
+from domus.provisioning.run_watch import GIVE_UP_AFTER, LostRun, RunWatch
+from domus.workflows import housekeeping, work
+from domus.workflows.bus_news import BusNews, concerns_us
 
 if TYPE_CHECKING:
     __opts__: dict[str, Any] = {}
@@ -55,20 +55,6 @@ SWEEP = timedelta(seconds=1)
 TICK = timedelta(seconds=10)
 CLEAN_UP = timedelta(hours=1)
 LONGEST_PAUSE_SECONDS = 10.0
-# A dom0 is asked for its run when it takes this long, and again and again.
-ASK_AFTER = timedelta(seconds=3)
-# One question at a time: a slow dom0 that is asked anew before it could answer gets slower with each question.
-ASK_AGAIN_AFTER = timedelta(seconds=30)
-# A run is given up when its dom0 says so often that it does not know it (the return may be on its way the first
-# time), or when the dom0 says nothing for so long.
-DENIALS = 2
-GIVE_UP_AFTER = timedelta(seconds=15)
-
-RETURN = re.compile(r"salt/job/(?P<jid>\d+)/ret/(?P<minion>.+)")
-BEACON = re.compile(r"salt/beacon/(?P<minion>.+)/domus_(?P<topic>jobs|power)/")
-
-# A dom0 that was just set up, or became one only now, has not got our modules, its pillar or the key in it.
-FETCH_ANEW = ("is not available", "has no pillar", "bears no seal")
 
 DATABASE_AWAY = (
     sa.exc.OperationalError,
@@ -131,14 +117,10 @@ class Engine:
         self._db = db
         self._bus = bus
         self._call = call
-        self._quarantine = quarantine
-        self._give_up_after = give_up_after
         self._clock = clock
+        self._watch = RunWatch(give_up_after=give_up_after)
+        self._news = BusNews(db, self._watch, call, quarantine=quarantine, clock=clock)
         self._backlog: deque[Mapping[str, Any]] = deque(maxlen=BACKLOG)
-        self._heard: dict[str, datetime] = {}
-        self._asked: dict[int, datetime] = {}
-        self._unanswered: set[str] = set()
-        self._denials: dict[str, int] = {}
         self._bell: Doorbell | None = None
         self._next_sweep = self._next_tick = self._next_clean_up = clock()
         self._failures = 0
@@ -194,7 +176,7 @@ class Engine:
             if event is None:
                 return
             no_block = True
-            if RETURN.fullmatch(event["tag"]) or BEACON.fullmatch(event["tag"]):
+            if concerns_us(event["tag"]):
                 self._backlog.append(event)
 
     def _write_backlog(self) -> None:
@@ -202,7 +184,8 @@ class Engine:
         while self._backlog:
             event = self._backlog[0]
             try:
-                self._handle(event["tag"], event["data"])
+                if self._news.take(event["tag"], event["data"]):
+                    self._sweep_now()
             except DATABASE_AWAY:
                 raise
             except (DomusError, sa.exc.SQLAlchemyError) as error:
@@ -213,107 +196,6 @@ class Engine:
                 # A minion can say anything, and must not end what serves all dom0s.
                 log.exception("event %s could not be read", event["tag"])
             self._backlog.popleft()
-
-    def _handle(self, tag: str, data: Any) -> None:
-        match = RETURN.fullmatch(tag) or BEACON.fullmatch(tag)
-        if match is None or not isinstance(data, Mapping) or data.get("id") != match["minion"]:
-            # A beacon that failed on its minion says so without an id, too.
-            log.info("event %s is not from whom it names; ignored", tag)
-            return
-        minion_id = match["minion"]
-        self._heard[minion_id] = self._clock()
-        if match.re is RETURN:
-            self._handle_return(minion_id, match["jid"], data)
-        else:
-            self._handle_beacon(minion_id, match["topic"], data)
-
-    def _handle_return(self, minion_id: str, jid: str, data: Mapping[str, Any]) -> None:
-        function, value = data.get("fun"), data.get("return")
-        if function == "dom0.converge":
-            self._handle_run(minion_id, jid, value)
-        elif function == "dom0.report" and self._is_genuine(minion_id, "report", value):
-            work.record_report(
-                self._db, minion_id=minion_id, report=value, now=self._clock(), quarantine=self._quarantine
-            )
-        elif function == "dom0.console":
-            self._handle_console(minion_id, data)
-        elif function == "saltutil.find_job":
-            self._handle_whereabouts(minion_id, _arguments(data), value)
-        elif function == "saltutil.sync_all":
-            work.dom0_started(self._db, minion_id=minion_id, now=self._clock())
-            self._sweep_now()
-
-    def _handle_run(self, minion_id: str, jid: str, value: Any) -> None:
-        report, problem = None, ""
-        if not isinstance(value, Mapping):
-            # A failure bears no seal. It counts for the one run whose jid it names, and no other minion knows that.
-            problem = why_failed(value)
-        elif self._is_genuine(minion_id, "run", value):
-            report = value
-        else:
-            problem = f"The report of {minion_id} bears no seal of its own."
-        if any(hint in problem for hint in FETCH_ANEW) and self._is_under_way(minion_id, jid):
-            self._call(minion_id, "saltutil.sync_all")
-        more = work.record_run(
-            self._db,
-            minion_id=minion_id,
-            jid=jid,
-            report=report,
-            problem=problem,
-            now=self._clock(),
-            quarantine=self._quarantine,
-        )
-        if more:
-            self._sweep_now()
-
-    def _is_under_way(self, minion_id: str, jid: str) -> bool:
-        runs = work.open_runs(self._db)
-        return any(run.minion_id == minion_id and run.jid in (jid, None) for run in runs)
-
-    def _handle_whereabouts(self, minion_id: str, arguments: list[Any], value: Any) -> None:
-        """Give a run that its dom0 is at work on more time; count how often a dom0 said that it does not know one."""
-        jid = str(arguments[0]) if arguments else ""
-        self._unanswered.discard(jid)
-        if jid and value:
-            work.run_goes_on(self._db, minion_id=minion_id, jid=jid, now=self._clock())
-        elif jid:
-            self._denials[jid] = self._denials.get(jid, 0) + 1
-
-    def _handle_console(self, minion_id: str, data: Mapping[str, Any]) -> None:
-        arguments, value = _arguments(data), data.get("return")
-        try:
-            vps_id = uuid.UUID(str(arguments[0]))
-        except (IndexError, ValueError):
-            # An operator asked by name, or for something else; nobody waits for it here.
-            return
-        lines: list[str] | None = None
-        if self._is_genuine(minion_id, "console", value) and value.get("uuid") == str(vps_id):
-            said = value.get("lines")
-            lines = [str(line) for line in said] if isinstance(said, list) else None
-        console.store(
-            self._db,
-            minion_id=minion_id,
-            vps_id=vps_id,
-            lines=lines,
-            problem="" if lines is not None else f"{minion_id} could not read the console.",
-            now=self._clock(),
-        )
-
-    def _handle_beacon(self, minion_id: str, topic: str, data: Mapping[str, Any]) -> None:
-        news = data.get("jobs" if topic == "jobs" else "changes")
-        if not isinstance(news, list):
-            log.warning("%s sent a beacon without a list; ignored", minion_id)
-        elif not self._is_genuine(minion_id, topic, data):
-            log.warning("a beacon in the name of %s bears no seal of its own; ignored", minion_id)
-        elif topic == "power":
-            work.record_power(self._db, minion_id=minion_id, changes=news, now=self._clock())
-        elif work.record_jobs(self._db, minion_id=minion_id, jobs=news, now=self._clock()):
-            self._sweep_now()
-
-    def _is_genuine(self, minion_id: str, kind: str, message: Any) -> bool:
-        return isinstance(message, Mapping) and work.is_genuine(
-            self._db, minion_id=minion_id, kind=kind, message=message
-        )
 
     # From the database to the bus
 
@@ -328,35 +210,12 @@ class Engine:
 
     def _look_after_runs(self, now: datetime) -> None:
         """Ask for the runs that take long; give up those whose dom0 is silent or does not know them."""
-        runs = work.open_runs(self._db)
-        for run in runs:
-            problem = self._problem_of(run, now)
-            if problem:
-                log.warning("run %s is given up: %s", run.run_id, problem)
-                work.run_failed(self._db, run_id=run.run_id, problem=problem, now=now)
-            elif run.jid and now - self._asked.get(run.run_id, run.started_at) >= self._ask_after(run.jid):
-                self._asked[run.run_id] = now
-                self._unanswered.add(run.jid)
-                self._call(run.minion_id, "saltutil.find_job", run.jid)
-        # Anybody can speak in names that no minion has; only those that are waited for are worth remembering.
-        self._heard = {
-            run.minion_id: self._heard[run.minion_id] for run in runs if run.minion_id in self._heard
-        }
-        self._asked = {run.run_id: self._asked[run.run_id] for run in runs if run.run_id in self._asked}
-        self._unanswered &= {run.jid for run in runs if run.jid}
-        self._denials = {run.jid: self._denials[run.jid] for run in runs if run.jid in self._denials}
-
-    def _ask_after(self, jid: str) -> timedelta:
-        return ASK_AGAIN_AFTER if jid in self._unanswered else ASK_AFTER
-
-    def _problem_of(self, run: work.OpenRun, now: datetime) -> str:
-        if self._denials.get(run.jid or "", 0) >= DENIALS:
-            return f"{run.minion_id} does not know the run: it was lost on its way there or back."
-        heard = max(run.started_at, self._heard.get(run.minion_id, run.started_at))
-        silent, unsent = now - heard, run.jid is None and now - run.started_at >= self._give_up_after
-        if silent >= self._give_up_after or unsent:
-            return f"{run.minion_id} does not answer."
-        return ""
+        for deed in self._watch.look(work.open_runs(self._db), now=now):
+            if isinstance(deed, LostRun):
+                log.warning("run %s is given up: %s", deed.run_id, deed.problem)
+                work.run_failed(self._db, run_id=deed.run_id, problem=deed.problem, now=now)
+            else:
+                self._call(deed.minion_id, "saltutil.find_job", deed.jid)
 
     def _sweep_now(self) -> None:
         self._next_sweep = self._clock()
@@ -398,9 +257,3 @@ def start(give_up_after_seconds: float = GIVE_UP_AFTER.total_seconds()) -> None:
             give_up_after=timedelta(seconds=give_up_after_seconds),
         )
         engine.run(alive=lambda: os.getppid() == parent)
-
-
-def _arguments(data: Mapping[str, Any]) -> list[Any]:
-    """Return with what a function was called; what is no list is none."""
-    arguments = data.get("fun_args")
-    return list(arguments) if isinstance(arguments, list | tuple) else []

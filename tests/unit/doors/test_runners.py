@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,9 +46,11 @@ def opts(db: Database) -> dict[str, Any]:
 
 
 @pytest.fixture
-def operator(opts: dict[str, Any]) -> ModuleType:
-    """Offer the operators' runner, called from Python."""
-    return load_door("runners/domus_runner.py", opts=opts, salt={})
+def operator(opts: dict[str, Any]) -> SimpleNamespace:
+    """Offer the operators' runner, called from Python, as Salt puts it together of its files."""
+    files = ("domus_lists", "domus_orders", "domus_machines")
+    doors = [load_door(f"runners/{file}.py", opts=opts, salt={}) for file in files]
+    return SimpleNamespace(**{name: value for door in doors for name, value in vars(door).items()})
 
 
 @pytest.fixture
@@ -114,29 +116,29 @@ def test_a_dom0_that_starts_fetches_its_modules_and_a_stranger_does_not(
 
 
 def test_a_list_is_data_for_python_and_a_table_for_people(
-    shop: Shop, operator: ModuleType, opts: dict[str, Any]
+    shop: Shop, operator: SimpleNamespace, opts: dict[str, Any]
 ) -> None:
     vps = shop.active()
     [row] = operator.vps_()
     assert row["uuid"] == str(vps.id)
     opts["fun"] = "domus.vps"
-    shown = load_door("runners/domus_runner.py", opts=opts).vps_()
+    shown = load_door("runners/domus_lists.py", opts=opts).vps_()
     assert shown["outputter"] == "text"
     assert shown["data"].splitlines()[1].startswith(vps.name)
     opts["output"] = "json"
-    assert load_door("runners/domus_runner.py", opts=opts).vps_() == [row]
+    assert load_door("runners/domus_lists.py", opts=opts).vps_() == [row]
 
 
 @pytest.mark.parametrize("name", ["orders", "vps_", "jobs", "dom0s", "capacity"])
 def test_every_list_has_its_table(shop: Shop, opts: dict[str, Any], name: str) -> None:
     shop.active()
     opts["fun"] = f"domus.{name.rstrip('_')}"
-    shown = getattr(load_door("runners/domus_runner.py", opts=opts), name)()
+    shown = getattr(load_door("runners/domus_lists.py", opts=opts), name)()
     assert len(shown["data"].splitlines()) >= 2
 
 
 def test_power_is_asked_for_by_name_and_stands_in_the_history_with_its_reason(
-    shop: Shop, operator: ModuleType
+    shop: Shop, operator: SimpleNamespace
 ) -> None:
     vps = shop.active()
     answer = operator.power(vps.name, "shutdown", reason="by phone")
@@ -147,7 +149,7 @@ def test_power_is_asked_for_by_name_and_stands_in_the_history_with_its_reason(
     assert job.actor.startswith("cli:")
 
 
-def test_what_is_refused_comes_as_a_sentence_with_an_exit_code(shop: Shop, operator: ModuleType) -> None:
+def test_what_is_refused_comes_as_a_sentence_with_an_exit_code(shop: Shop, operator: SimpleNamespace) -> None:
     for answer in (
         operator.power("vps-nix", "start"),
         operator.power(shop.active().name, "fly"),
@@ -161,7 +163,7 @@ def test_what_is_refused_comes_as_a_sentence_with_an_exit_code(shop: Shop, opera
         assert answer["error"].endswith(".")
 
 
-def test_an_order_is_paid_refunded_and_cancelled_by_its_number(shop: Shop, operator: ModuleType) -> None:
+def test_an_order_is_paid_refunded_and_cancelled_by_its_number(shop: Shop, operator: SimpleNamespace) -> None:
     order = shop.order()
     assert operator.mark_paid(order.number, reason="transfer")["state"] == "paid"
     assert operator.refund(str(order.id))["state"] == "refunded"
@@ -170,13 +172,13 @@ def test_an_order_is_paid_refunded_and_cancelled_by_its_number(shop: Shop, opera
     assert operator.cancel(f"#{other.number}")["state"] == "cancelled"
 
 
-def test_a_failed_installation_is_retried(shop: Shop, operator: ModuleType) -> None:
+def test_a_failed_installation_is_retried(shop: Shop, operator: SimpleNamespace) -> None:
     vps = shop.failed(now=NOW)
     assert "done" in operator.retry(vps.name)
     assert shop.vps(vps.id).state is VpsState.PROVISIONING
 
 
-def test_a_vps_is_suspended_and_released(shop: Shop, operator: ModuleType) -> None:
+def test_a_vps_is_suspended_and_released(shop: Shop, operator: SimpleNamespace) -> None:
     vps = shop.active()
     operator.suspend(vps.name, "abuse", note="ticket 17")
     assert operator.vps_()[0]["suspended"] == ["abuse"]
@@ -184,13 +186,13 @@ def test_a_vps_is_suspended_and_released(shop: Shop, operator: ModuleType) -> No
     assert operator.vps_()[0]["suspended"] == []
 
 
-def test_a_dom0_is_put_into_maintenance(shop: Shop, operator: ModuleType) -> None:
+def test_a_dom0_is_put_into_maintenance(shop: Shop, operator: SimpleNamespace) -> None:
     operator.set_dom0_state(shop.machine.minion_id, "maintenance", reason="new disks")
     assert shop.dom0().state is Dom0State.MAINTENANCE
 
 
 def test_what_is_being_removed_on_a_lost_dom0_is_forgotten(
-    operator: ModuleType, opts: dict[str, Any], shop: Shop
+    operator: SimpleNamespace, opts: dict[str, Any], shop: Shop
 ) -> None:
     vps = shop.active()
     operator.refund(str(vps.order_id), reason="goodwill")

@@ -184,7 +184,7 @@ def test_names_that_somebody_makes_up_do_not_fill_the_memory(attack: Attack) -> 
         attack.engine.safe_turn()
     attack.now += timedelta(hours=1)
     attack.turn()
-    assert len(attack.engine._heard) <= 1
+    assert len(attack.engine._watch) <= 1
 
 
 def test_a_forged_failure_of_a_run_that_is_not_on_makes_the_master_call_nobody(

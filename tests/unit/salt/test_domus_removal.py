@@ -129,21 +129,24 @@ def test_job_is_what_the_contract_says_and_no_installation(world: World) -> None
 def test_kill_9_costs_a_try_and_what_was_overwritten_stays_so(world: World, victim: str) -> None:
     world.seconds = 600
     world.run()
-    job = Path(f"/proc/{_job_process(world)}")
-    worker = Path(f"/proc/{_parent(job)}")
+    job = _job_process(world)
     if victim == "worker":
-        os.kill(int(worker.name), signal.SIGKILL)
-        wait_for(lambda: not worker.exists(), "the worker is gone")
+        kill(_parent(job))
     # Those that follow find a quicker world, and the first volume done to its middle.
     asked = world.store.request(UUID) or {}
     asked["options"]["simulated"]["wipe_seconds"] = 0.01
     world.state_dir.write("requests", UUID, asked)
     world.state_dir.write("jobs", UUID, world.job | {"wiped_mib": {"vps-00000001-root": 512}})
-    os.kill(int(job.name), signal.SIGKILL)
-    wait_for(lambda: not job.exists(), "the job is gone")
+    kill(job)
     world.run()
     world.wait()
     assert (world.job["state"], world.job["tries"], world.volumes) == ("done", 2, [])
+
+
+def kill(pid: int) -> None:
+    """Kill a process and wait until it is dead; whoever adopted it may take its time to bury it."""
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: _stat(pid)[:1] in ([], ["Z"]), f"process {pid} is dead")
 
 
 def _job_process(world: World) -> int:
@@ -154,11 +157,16 @@ def _job_process(world: World) -> int:
         for path in Path("/proc").glob("[0-9]*/cmdline")
         if str(world.state_dir.root).encode() in _read(path)
     }
-    return next(pid for pid in mine if _parent(Path(f"/proc/{pid}")) in mine)
+    return next(pid for pid in mine if _parent(pid) in mine)
 
 
-def _parent(process: Path) -> int:
-    return int(_read(process / "stat").split()[3])
+def _parent(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the kernel says of a process from its state on; nothing when there is none."""
+    return _read(Path(f"/proc/{pid}/stat")).decode().rpartition(")")[2].split()
 
 
 def _read(path: Path) -> bytes:
@@ -233,5 +241,5 @@ def test_an_installation_does_not_wait_for_a_disk_that_is_overwritten(world: Wor
     assert (world.store.read(uuid_of(2)) or {})["state"] == "done"
     assert world.job["state"] == "running"
     world.state_dir.forget("requests", UUID)
-    os.kill(_parent(Path(f"/proc/{removal}")), signal.SIGKILL)
-    os.kill(removal, signal.SIGKILL)
+    kill(_parent(removal))
+    kill(removal)

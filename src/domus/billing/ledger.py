@@ -15,6 +15,8 @@ from domus.core.money import Money
 
 REVENUE = "revenue"
 TAX = "tax"
+#: What gateways keep for themselves.
+FEES = "fees"
 
 #: The gateway that pays from what an account has prepaid.
 FROM_BALANCE = "balance"
@@ -33,6 +35,11 @@ def cash(gateway: str) -> str:
 def balance(account_id: int) -> str:
     """Return the ledger account of what a customer has prepaid; a credit is the customer's, a debit is owed to us."""
     return f"balance:{account_id}"
+
+
+def disputed(account_id: int) -> str:
+    """Return the ledger account of money that a gateway holds back until a dispute is decided."""
+    return f"disputed:{account_id}"
 
 
 def source(gateway: str, account_id: int) -> str:
@@ -77,6 +84,14 @@ def book(
     session.add(transaction)
     session.flush()
     return transaction
+
+
+def is_booked(session: Session, reference: str) -> bool:
+    """Tell whether something is booked."""
+    return (
+        session.scalar(sa.select(LedgerTransaction.id).where(LedgerTransaction.reference == reference))
+        is not None
+    )
 
 
 def balance_of(session: Session, account_id: int, currency: str) -> Money:

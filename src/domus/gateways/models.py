@@ -182,6 +182,8 @@ class GatewayRefund(Base):
     state: Mapped[RefundState] = enum_column(RefundState, name="refund_state", default=RefundState.ASKED)
     reference: Mapped[str | None] = mapped_column(sa.String(128))
     """The gateway's name of it."""
+    from_outside: Mapped[bool] = mapped_column(default=False)
+    """Made at the gateway, not by us."""
     created_at: Mapped[datetime]
     next_attempt_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)

@@ -33,9 +33,11 @@ from domus.workflows.order_checks import OrderRequest, check_choice, check_wish
 
 __all__ = [
     "OrderRequest",
+    "begin",
     "cancel",
     "expire_unpaid",
     "get",
+    "lock",
     "mark_paid",
     "pay_with_test_gateway",
     "place",
@@ -119,7 +121,7 @@ def mark_paid(db: Database, *, order_id: uuid.UUID, actor: Actor, reason: str = 
 def cancel(db: Database, *, order_id: uuid.UUID, actor: Actor, reason: str = "", now: datetime) -> Order:
     """Withdraw an order that is not paid; its place and addresses are free at once."""
     with db.unit_of_work() as session:
-        order, vps = _lock(session, order_id, actor)
+        order, vps = lock(session, order_id, actor)
         if order.state is not OrderState.CANCELLED:
             _cancel(session, order, vps, actor=actor, reason=reason, now=now)
     return get(db, order_id=order_id, actor=actor)
@@ -149,7 +151,7 @@ def refund(db: Database, *, order_id: uuid.UUID, actor: Actor, reason: str = "",
     handed over is removed at once; of what was in use the disk is kept for a grace time.
     """
     with db.unit_of_work() as session:
-        order, vps = _lock(session, order_id, actor)
+        order, vps = lock(session, order_id, actor)
         if order.state is not OrderState.REFUNDED:
             _refund(session, order, vps, actor=actor, reason=reason, now=now)
     return get(db, order_id=order_id, actor=actor)
@@ -240,22 +242,25 @@ def _settle(
     The same payment told again changes nothing.
     """
     with db.unit_of_work() as session:
-        order, vps = _lock(session, order_id, actor)
+        order, vps = lock(session, order_id, actor)
         is_first = order.state is OrderState.PLACED
         invoice = order.invoice
         billing.settle(
             session, invoice, gateway=gateway, reference=reference, amount=invoice.gross, actor=actor, now=now
         )
         if is_first:
-            change_order_state(session, order_id, "pay", actor=actor, reason=reason, now=now)
-            billing.start_subscription(session, order, now=now)
-            _begin_provisioning(session, order, vps, actor=actor, now=now)
+            begin(session, order, vps, actor=actor, reason=reason, now=now)
         else:
             log.info("the payment %s of order %s came again; nothing to do", reference, order.number)
     return get(db, order_id=order_id, actor=actor)
 
 
-def _begin_provisioning(session: Session, order: Order, vps: Vps, *, actor: Actor, now: datetime) -> None:
+def begin(
+    session: Session, order: Order, vps: Vps, *, actor: Actor, reason: str = "", now: datetime
+) -> None:
+    """Set going what follows from an order's invoice being settled, in the caller's transaction, which holds its lock."""
+    change_order_state(session, order.id, "pay", actor=actor, reason=reason, now=now)
+    billing.start_subscription(session, order, now=now)
     vps_services.transition(session, vps.id, "provision", actor=actor, reason=f"order {order} paid", now=now)
     revision = vps_services.want_power(session, vps.id, Power.RUNNING, actor=actor, now=now)
     addresses.assign(session, vps_id=vps.id, account_id=vps.account_id, now=now)
@@ -287,7 +292,7 @@ def _refund(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: s
     )
 
 
-def _lock(session: Session, order_id: uuid.UUID, actor: Actor) -> tuple[Order, Vps]:
+def lock(session: Session, order_id: uuid.UUID, actor: Actor) -> tuple[Order, Vps]:
     """Return an order and its VPS, which nobody else changes until this transaction ends.
 
     The VPS is locked before the order here as everywhere, so that nobody waits for another in a circle.

@@ -157,6 +157,7 @@ def _refund() -> None:
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("state", choice("refund_state", "asked", "done", "failed"), nullable=False),
         sa.Column("reference", sa.String(length=128), nullable=True),
+        sa.Column("from_outside", sa.Boolean(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("next_attempt_at", MOMENT, nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),

@@ -1,0 +1,127 @@
+"""A gateway in memory that does all that one can do; what it says is put into it by the test."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domus.core.money import Money
+from domus.gateways.interface import (
+    Bill,
+    Charges,
+    Declined,
+    Delivery,
+    DeliveryRefused,
+    Event,
+    Fact,
+    GatewayUnavailable,
+    GivesBack,
+    Listens,
+    Method,
+    Outcome,
+    Paid,
+    Pending,
+    Redirect,
+    Refunded,
+)
+
+KEY = b"shared with the tests"
+CARD = Method(customer="cus-1", method="card-1", label="Visa ending in 4242")
+
+
+@dataclass
+class FakeGateway(Listens, Charges, GivesBack):
+    """Takes what it is asked, remembers it by its key, and answers from ``facts``."""
+
+    name = "fake"
+    title = "Pay with the fake"
+    hint = "For tests."
+
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
+    bills: dict[uuid.UUID, Bill] = field(default_factory=dict)
+    charged: dict[uuid.UUID, Paid] = field(default_factory=dict)
+    refunds: dict[uuid.UUID, Money] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+    silent: bool = False
+    """Does what it is asked, and the answer is lost."""
+    down: bool = False
+    declines: str = ""
+    refuses_refunds: str = ""
+
+    def begin(self, bill: Bill) -> Redirect:
+        self._be_there()
+        self.bills[bill.attempt_id] = bill
+        return Redirect(f"session-{bill.attempt_id}", f"https://fake.example/{bill.attempt_id}")
+
+    def begin_saving(self, bill: Bill) -> Redirect:
+        return self.begin(bill)
+
+    def pays(self, amount: Money, *, reference: str = "pay-1", keep: bool = False) -> Paid:
+        """Let the customer pay the newest bill; return the fact, which is also what the gateway then says."""
+        bill = list(self.bills.values())[-1]
+        paid = Paid(
+            reference=reference, amount=amount, attempt_id=bill.attempt_id, method=CARD if keep else None
+        )
+        self.facts[reference] = self.facts[f"session-{bill.attempt_id}"] = [paid]
+        return paid
+
+    def verify(self, delivery: Delivery, *, now: datetime) -> Event:
+        expected = hmac.new(KEY, delivery.body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(delivery.headers.get("fake-signature", ""), expected):
+            raise DeliveryRefused("The signature is wrong.")
+        said = json.loads(delivery.body)
+        return Event(event_id=said["id"], kind=said["kind"], subject=said["subject"])
+
+    def look_up(self, subject: str) -> Sequence[Fact]:
+        self._be_there()
+        return self.facts.get(subject, [])
+
+    def charge(self, method: Method, bill: Bill) -> Paid | Pending | Declined:
+        self._be_there()
+        if self.declines:
+            return Declined(attempt_id=bill.attempt_id, reason=self.declines)
+        paid = self.charged.setdefault(
+            bill.attempt_id,
+            Paid(reference=f"charge-{bill.attempt_id}", amount=bill.amount, attempt_id=bill.attempt_id),
+        )
+        if self.silent:
+            raise GatewayUnavailable("The answer was lost.")
+        return paid
+
+    def find(self, method: Method, attempt_id: uuid.UUID, *, since: datetime) -> Paid | None:
+        self._be_there()
+        return self.charged.get(attempt_id)
+
+    def forget(self, method: Method) -> None:
+        self.forgotten.append(method.method)
+
+    def refund(self, payment_reference: str, amount: Money, *, refund_id: uuid.UUID) -> Refunded:
+        self._be_there()
+        outcome = Outcome.FAILED if self.refuses_refunds else Outcome.DONE
+        if outcome is Outcome.DONE:
+            self.refunds[refund_id] = amount
+        if self.silent:
+            raise GatewayUnavailable("The answer was lost.")
+        return Refunded(
+            reference=f"refund-{refund_id}",
+            payment_reference=payment_reference,
+            amount=amount,
+            outcome=outcome,
+            refund_id=refund_id,
+            problem=self.refuses_refunds,
+        )
+
+    def _be_there(self) -> None:
+        if self.down:
+            raise GatewayUnavailable("Nobody answers.")
+
+
+def delivery(subject: str, *, event_id: str = "event-1", kind: str = "payment", key: bytes = KEY) -> Delivery:
+    """Return what the fake delivers."""
+    body = json.dumps({"id": event_id, "kind": kind, "subject": subject}).encode()
+    return Delivery({"fake-signature": hmac.new(key, body, hashlib.sha256).hexdigest()}, body)

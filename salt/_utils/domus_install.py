@@ -7,6 +7,7 @@ is refused and not formatted.
 """
 
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -82,9 +83,18 @@ def _allow_overwriting(request: Request, progress: Progress, storage: Storage) -
 
 def _stop_machine(request: Request, hypervisor: Hypervisor) -> None:
     """Pull the plug of a machine that is to be installed anew: its disk must not be in use."""
-    running = hypervisor.info(request.vps.uuid)
-    if running is not None and running.power in ("running", "paused"):
+    machine = hypervisor.info(request.vps.uuid)
+    while machine is not None and machine.is_restarting:
+        # It comes back, or is given up, within a minute or two; no plug can be pulled meanwhile.
+        pause()
+        machine = hypervisor.info(request.vps.uuid)
+    if machine is not None and machine.power in ("running", "paused"):
         hypervisor.destroy(request.vps.uuid)
+
+
+def pause() -> None:
+    """Wait a moment for the hypervisor."""
+    time.sleep(1)
 
 
 def _bring_up(request: Request, progress: Progress, storage: Storage, hypervisor: Hypervisor) -> None:

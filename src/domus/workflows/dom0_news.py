@@ -149,7 +149,7 @@ def record_power(db: Database, *, minion_id: str, changes: Sequence[Any], now: d
 
 
 def run_goes_on(db: Database, *, minion_id: str, jid: str, now: datetime) -> None:
-    """Give a run more time, whose dom0 says that it is at work on it: emptying a large disk takes long."""
+    """Give a run more time, whose dom0 says that it is at work on it: many changes at once take long."""
     with db.reading() as session:
         is_short = runs.is_running_out(session, minion_id=minion_id, jid=jid, now=now)
     if is_short:

@@ -11,12 +11,14 @@ _BROKEN = {
     "a paid order without exactly one VPS": """
         SELECT o.id FROM order_ o LEFT JOIN vps v ON v.order_id = o.id
         WHERE o.state IN ('paid', 'fulfilled') GROUP BY o.id
-        HAVING count(v.id) <> 1 OR max(v.state) NOT IN ('provisioning', 'provision_failed', 'active')""",
+        HAVING count(v.id) <> 1 OR max(v.state) IN ('reserved', 'cancelled')""",
     "a VPS that does not fit its order": """
         SELECT v.id FROM vps v JOIN order_ o ON o.id = v.order_id WHERE NOT (
             (o.state = 'placed' AND v.state = 'reserved') OR (o.state = 'cancelled' AND v.state = 'cancelled')
             OR (o.state = 'paid' AND v.state IN ('provisioning', 'provision_failed'))
             OR (o.state = 'fulfilled' AND v.state = 'active')
+            OR (o.state = 'fulfilled' AND v.state IN ('removing', 'removed') AND EXISTS (
+                SELECT 1 FROM subscription s WHERE s.order_id = o.id AND s.ended_on IS NOT NULL))
             OR (o.state = 'refunded' AND v.state IN ('removing', 'removed')))""",
     "a living VPS without exactly one IPv4 address, or a dead one with any": """
         SELECT v.id FROM vps v LEFT JOIN ip_address a ON a.vps_id = v.id AND a.address NOT LIKE '%:%'
@@ -58,7 +60,16 @@ _BROKEN = {
     "a paid order without exactly one contract, or a refunded one that goes on": """
         SELECT o.id FROM order_ o LEFT JOIN subscription s ON s.order_id = o.id GROUP BY o.id, o.state
         HAVING count(s.id) <> CASE WHEN o.state IN ('placed', 'cancelled') THEN 0 ELSE 1 END
-            OR (o.state = 'refunded') <> (count(s.ended_on) = 1)""",
+            OR (o.state = 'refunded' AND count(s.ended_on) = 0)""",
+    "a contract that ended while its VPS goes on, or the reverse": """
+        SELECT s.id FROM subscription s JOIN vps v ON v.order_id = s.order_id
+        WHERE (s.ended_on IS NOT NULL) <> (v.state IN ('removing', 'removed'))""",
+    "a renewal that is not as far as its invoice": """
+        SELECT r.invoice_id FROM renewal r JOIN invoice i ON i.id = r.invoice_id WHERE i.state <> CASE
+            WHEN r.settled_at IS NOT NULL THEN 'paid' WHEN r.withdrawn_at IS NOT NULL THEN 'cancelled' ELSE 'open' END""",
+    "a contract that is not paid until where its last paid renewal ends": """
+        SELECT s.id FROM subscription s JOIN renewal r ON r.subscription_id = s.id AND r.settled_at IS NOT NULL
+        GROUP BY s.id, s.paid_until HAVING max(r.ends_on) <> s.paid_until""",
     "two open runs on one dom0": """
         SELECT dom0_id FROM dom0_run WHERE ended_at IS NULL GROUP BY dom0_id HAVING count(*) > 1""",
     "two open jobs of one kind for one VPS": """
@@ -81,7 +92,7 @@ _BROKEN = {
         SELECT v.id FROM vps v LEFT JOIN vps_transition t ON t.vps_id = v.id AND t.kind = 'state'
             AND t.id = (SELECT max(id) FROM vps_transition WHERE vps_id = v.id AND kind = 'state')
         WHERE v.state <> coalesce(t.new, 'reserved')""",
-    "a tombstone without a refund, or a removal without a tombstone": """
+    "a tombstone without a removal, or a removal without a tombstone": """
         SELECT id FROM vps WHERE (tombstone_token IS NOT NULL) <> (state IN ('removing', 'removed'))""",
     "a VPS that is gone and whose password is not": """
         SELECT id FROM vps WHERE state IN ('removed', 'cancelled') AND root_password_hash IS NOT NULL""",

@@ -11,7 +11,7 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from domus.cli import database, documents, listings, people, seeding, suspensions
+from domus.cli import database, documents, listings, people, renewals, seeding, suspensions
 from domus.core.errors import DomusError
 
 
@@ -26,6 +26,7 @@ for group in (
     database.ledger,
     documents.invoice,
     people.operator,
+    renewals.renewals,
     listings.order,
     listings.vps,
     listings.job,

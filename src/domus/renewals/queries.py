@@ -84,6 +84,7 @@ def to_close(now: datetime) -> Question:
     )
     return (
         sa.select(Renewal.invoice_id.label("id"), Subscription.id.label("subscription_id"))
+        .select_from(Renewal)
         .join(Subscription, Subscription.id == Renewal.subscription_id)
         .join(Vps, Vps.order_id == Subscription.order_id)
         .where(Renewal.settled_at.is_(None), Renewal.withdrawn_at.is_(None), is_gone)
@@ -96,6 +97,17 @@ def chunk(
     """Return the next rows of a question in the order of their ids, or those of certain ids."""
     which = key > after if only is None else key.in_(only)
     return question.where(which).order_by(key).limit(limit)
+
+
+def lock_free(session: Session, question: Question, key: Any, ids: Sequence[int]) -> Sequence[int]:
+    """Lock the contracts behind these keys of a question, but for those that others hold; return the keys that are ours.
+
+    What is due has to be asked after this, in a statement of its own: one sees nothing that was committed while it ran.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return ids  # A writer is alone there.
+    rows = question.with_only_columns(key).where(key.in_(ids)).order_by(key)
+    return session.scalars(rows.with_for_update(of=Subscription, skip_locked=True, key_share=True)).all()
 
 
 def open_renewal(session: Session, subscription_id: int) -> Renewal | None:
@@ -164,6 +176,7 @@ def _living(group: Group) -> Question:
     """Ask for contracts of a group that go on and whose VPS was handed over."""
     return (
         sa.select(*_CONTRACT)
+        .select_from(Subscription)
         .join(Vps, Vps.order_id == Subscription.order_id)
         .where(
             Subscription.ended_on.is_(None),

@@ -26,6 +26,7 @@ from domus.placement import services as placement
 from domus.provisioning import jobs
 from domus.provisioning import services as provisioning
 from domus.provisioning.models import JobKind
+from domus.renewals import services as renewals
 from domus.vps import queries as vps_queries
 from domus.vps import services as vps_services
 from domus.vps.models import Power, Vps, VpsState
@@ -282,6 +283,9 @@ def _refund(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: s
         )
     change_order_state(session, order.id, "refund", actor=actor, reason=reason, now=now)
     billing.refund(session, order.invoice, actor=actor, reason=reason, now=now)
+    contract = renewals.lock(session, vps)
+    if contract is not None:
+        renewals.withdraw_open(session, contract, now=now)
     grace = timedelta(0) if order.fulfilled_at is None else REMOVAL_GRACE
     vps_services.transition(session, vps.id, "remove", actor=actor, reason=reason, now=now)
     revision = vps_services.want_absent(

@@ -1,0 +1,237 @@
+"""The run that keeps contracts going: what is due on or after its day is done, once, however often and late it runs.
+
+Contracts are taken in chunks, each in one transaction. A chunk that fails is halved until the one contract that fails is
+alone; it is named and left for the next run, and stops nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from domus.billing.models import Subscription
+from domus.core.errors import DomusError
+from domus.core.texts import first_line
+from domus.db.engine import Database
+from domus.renewals import queries, services
+from domus.renewals.dunning import reminders_due
+from domus.renewals.models import Renewal, StepKind
+from domus.renewals.opening import Fault, Sales, open_renewals
+from domus.renewals.prices import Group, PriceList, price_list
+from domus.workflows import dunning
+
+log = logging.getLogger(__name__)
+
+#: So many contracts are done in one transaction.
+CHUNK = 1000
+#: So many faults are named; of more only the number is kept, so that a run needs no more memory for them.
+MAX_FAULTS = 100
+
+#: What one contract may do to a run: be refused, or refused by the database. Anything else is a fault of ours.
+_FAULTS = (DomusError, sa.exc.SQLAlchemyError, ArithmeticError, LookupError, ValueError)
+
+#: Does rows of a question; returns how many, and what was wrong with others.
+Act = Callable[[Session, Sequence[Any]], tuple[int, list[Fault]]]
+
+
+@dataclass
+class RunReport:
+    """What a run did, or (as a preview) would do: how many contracts each thing was done for."""
+
+    invoiced: int = 0
+    reminded: int = 0
+    warned: int = 0
+    suspended: int = 0
+    ended: int = 0
+    closed: int = 0
+    """Renewals that were withdrawn because their VPS is gone."""
+    failed: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    """The first of those that failed; contract 0 stands for a price."""
+
+    @property
+    def did_nothing(self) -> bool:
+        """Tell whether nothing was due."""
+        return not any(self.counts().values())
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers by name, in the order in which things are done."""
+        names = ("invoiced", "reminded", "warned", "suspended", "ended", "closed", "failed")
+        return {name: getattr(self, name) for name in names}
+
+    def fail(self, fault: Fault) -> None:
+        """Count one that failed, and name it unless many did."""
+        self.failed += 1
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(fault)
+        log.warning("contract %s was left: %s", fault.subscription_id, fault.text)
+
+
+def run(db: Database, *, now: datetime) -> RunReport:
+    """Do all that is due. Two at once share the work; a second one after it finds nothing."""
+    report = RunReport()
+    with db.reading() as session:
+        prices, sales = price_list(session), Sales(session, on=now.date())
+    _name_price_faults(db, prices, report)
+    for group in prices.groups:
+        _invoice(db, group, prices, sales, report, now=now)
+        _remind(db, group, report, now=now)
+        _suspend(db, group, report, now=now)
+        _end(db, group, report, now=now)
+    _close(db, report, now=now)
+    return report
+
+
+def _invoice(
+    db: Database, group: Group, prices: PriceList, sales: Sales, report: RunReport, *, now: datetime
+) -> None:
+    act = partial(_open, prices=prices, sales=sales, now=now)
+    question = queries.to_invoice(group, now.date())
+    report.invoiced += _in_chunks(db, question, Subscription.id, act, report)
+
+
+def _open(
+    session: Session, rows: Sequence[Any], *, prices: PriceList, sales: Sales, now: datetime
+) -> tuple[int, list[Fault]]:
+    return open_renewals(session, rows, prices, sales, now=now)
+
+
+def _remind(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
+    for window in reminders_due(group.terms, now.date()):
+        act = partial(_record, kind=window.kind, day=window.day, now=now)
+        done = _in_chunks(db, queries.to_remind(group, window, now.date()), Subscription.id, act, report)
+        if window.kind is StepKind.LAST_WARNING:
+            report.warned += done
+        else:
+            report.reminded += done
+
+
+def _record(
+    session: Session, rows: Sequence[Any], *, kind: StepKind, day: int, now: datetime
+) -> tuple[int, list[Fault]]:
+    return services.record_steps(session, rows, kind, day, now=now), []
+
+
+def _suspend(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
+    for row in _each(db, queries.to_suspend(group, now)):
+        with _isolated(report, row.id) as attempt:
+            attempt.done = dunning.suspend(db, vps_id=row.vps_id, terms=group.terms, now=now)
+        report.suspended += attempt.done
+
+
+def _end(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
+    for row in _each(db, queries.to_end(group, now)):
+        with _isolated(report, row.id) as attempt:
+            attempt.done = dunning.end(db, vps_id=row.vps_id, terms=group.terms, now=now)
+        report.ended += attempt.done
+
+
+def _close(db: Database, report: RunReport, *, now: datetime) -> None:
+    act = partial(_withdraw, now=now)
+    report.closed += _in_chunks(db, queries.to_close(now), Renewal.invoice_id, act, report)
+
+
+def _withdraw(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[int, list[Fault]]:
+    for row in rows:
+        services.withdraw(session, session.get_one(Renewal, row.id), now=now)
+    return len(rows), []
+
+
+@dataclass
+class _Attempt:
+    """Whether one contract was done."""
+
+    report: RunReport
+    subscription_id: int
+    done: bool = False
+
+    def __enter__(self) -> _Attempt:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, _FAULTS) or _is_offline(error):
+            return False
+        self.report.fail(Fault(self.subscription_id, _text(error)))
+        return True
+
+
+def _isolated(report: RunReport, subscription_id: int) -> _Attempt:
+    return _Attempt(report, subscription_id)
+
+
+def _each(db: Database, question: Any) -> Iterator[Any]:
+    """Yield the contracts of a question, chunk by chunk, outside of any transaction."""
+    after = 0
+    while True:
+        with db.reading() as session:
+            rows = session.execute(queries.chunk(question, Subscription.id, after=after, limit=CHUNK)).all()
+        if not rows:
+            return
+        yield from rows
+        after = rows[-1].id
+
+
+def _in_chunks(db: Database, question: Any, key: Any, act: Act, report: RunReport) -> int:
+    """Let *act* do the contracts of a question in transactions of a chunk each; return how many it says it did."""
+    done, after = 0, 0
+    while True:
+        with db.reading() as session:
+            ids = session.scalars(
+                queries.chunk(question.with_only_columns(key), key, after=after, limit=CHUNK)
+            ).all()
+        if not ids:
+            return done
+        done += _those(db, question, key, ids, act, report)
+        after = ids[-1]
+
+
+def _those(db: Database, question: Any, key: Any, ids: Sequence[int], act: Act, report: RunReport) -> int:
+    """Do certain contracts in one transaction, or each half of them in one of its own when that fails."""
+    try:
+        with db.unit_of_work() as session:
+            # Whoever does one of them at this moment keeps it. Of the others it is asked again whether they are still due.
+            free = queries.lock_free(session, question, key, ids)
+            rows = session.execute(queries.chunk(question, key, only=free, limit=len(ids))).all()
+            done, faults = act(session, rows)
+    except _FAULTS as error:
+        if _is_offline(error):
+            raise
+        if len(ids) == 1:
+            report.fail(Fault(ids[0], _text(error)))
+            return 0
+    else:
+        for fault in faults:
+            report.fail(fault)
+        return done
+    half = len(ids) // 2
+    first = _those(db, question, key, ids[:half], act, report)
+    return first + _those(db, question, key, ids[half:], act, report)
+
+
+def _is_offline(error: BaseException) -> bool:
+    """Tell whether the database is gone, in which case trying the next contract is of no use."""
+    return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+
+
+def _text(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
+    return first_line(cause if isinstance(cause, Exception) else Exception(str(cause)))
+
+
+def _name_price_faults(db: Database, prices: PriceList, report: RunReport) -> None:
+    """Name the prices that cannot be read, should contracts depend on them."""
+    if not prices.faults:
+        return
+    used = sa.select(Subscription.price_id).where(
+        Subscription.ended_on.is_(None), Subscription.price_id.in_(prices.faults)
+    )
+    with db.reading() as session:
+        for price_id in session.scalars(used.distinct().order_by(Subscription.price_id)):
+            report.fail(Fault(0, prices.faults[price_id]))

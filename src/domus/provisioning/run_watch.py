@@ -15,6 +15,8 @@ from domus.provisioning.runs import OpenRun
 ASK_AFTER = timedelta(seconds=3)
 #: One question at a time: a slow dom0 that is asked anew before it could answer gets slower with each question.
 ASK_AGAIN_AFTER = timedelta(seconds=30)
+#: Whoever may be silent for long is asked the less often: to answer costs a slow dom0 as much as a short run.
+QUESTIONS_OF_A_SILENCE = 5
 #: A run is given up when its dom0 says so often that it does not know it (the return may be on its way the first
 #: time), or when the dom0 says nothing for so long.
 DENIALS = 2
@@ -42,6 +44,8 @@ class RunWatch:
 
     def __init__(self, *, give_up_after: timedelta = GIVE_UP_AFTER) -> None:
         self._give_up_after = give_up_after
+        self._first = max(ASK_AFTER, give_up_after / QUESTIONS_OF_A_SILENCE)
+        self._again = max(ASK_AGAIN_AFTER, give_up_after * 2 / QUESTIONS_OF_A_SILENCE)
         self._heard: dict[str, datetime] = {}
         self._asked: dict[int, datetime] = {}
         self._unanswered: set[str] = set()
@@ -74,7 +78,7 @@ class RunWatch:
         self._forget_all_but(runs)
 
     def _ask_after(self, jid: str) -> timedelta:
-        return ASK_AGAIN_AFTER if jid in self._unanswered else ASK_AFTER
+        return self._again if jid in self._unanswered else self._first
 
     def _problem_of(self, run: OpenRun, now: datetime) -> str:
         if self._denials.get(run.jid or "", 0) >= DENIALS:

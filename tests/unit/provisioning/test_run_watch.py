@@ -32,10 +32,19 @@ def test_a_run_is_asked_for_after_three_seconds_and_again_once_it_was_answered()
 
 
 def test_a_question_that_nobody_answers_is_not_repeated_for_half_a_minute() -> None:
-    watch = RunWatch(give_up_after=timedelta(minutes=5))
+    watch = RunWatch()
     assert look(watch, 3) == [QUESTION]
+    watch.heard("dom0-a", now=after(32))
     assert look(watch, 32) == []
     assert look(watch, 33) == [QUESTION]
+
+
+def test_a_dom0_that_may_be_silent_for_long_is_asked_the_less_often() -> None:
+    watch = RunWatch(give_up_after=timedelta(minutes=5))
+    assert look(watch, 59) == []
+    assert look(watch, 60) == [QUESTION]
+    assert look(watch, 179) == []
+    assert look(watch, 180) == [QUESTION]
 
 
 def test_a_dom0_that_is_silent_loses_its_run_and_one_that_speaks_keeps_it() -> None:

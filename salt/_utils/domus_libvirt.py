@@ -24,6 +24,7 @@ BOOT_DIRECTORY = Path("/var/lib/domus/boot")
 CONTEXT_KEY = "domus.libvirt"
 SHARED_KEY = "domus.libvirt.shared"  # numbers of the running Xen domains that have their share
 XL_TIMEOUT_SECONDS = 30
+START_TRIES = 3
 # virDomainShutoffReason
 SHUTOFF_REASONS = {1: "shutdown", 2: "destroyed", 3: "crashed", 6: "failed"}
 # systemd makes it when dom0 begins to go down. What the guests do then is not their owners' will.
@@ -248,12 +249,21 @@ class LibvirtHypervisor:
                 raise ToolFailed(f"libvirt could not destroy {self.uri}: {error}") from None
 
     def _create(self, domain: Any) -> None:
-        """Start a domain. One that restarted itself while we waited for our turn runs already, and all is well."""
-        try:
-            domain.create()
-        except self._libvirt.libvirtError as error:
-            if not self._call("look at", domain.isActive):
-                raise ToolFailed(f"libvirt could not start {self.uri}: {error}") from None
+        """Start a domain. One that restarted itself while we waited for our turn runs already, and all is well.
+
+        Xen gives disks and cards 40 s to come up, which a dom0 that is busy with installations may not keep; so
+        it is tried again.
+        """
+        for further_tries in reversed(range(START_TRIES)):
+            try:
+                domain.create()
+            except self._libvirt.libvirtError as error:
+                if self._call("look at", domain.isActive):
+                    return
+                if not further_tries:
+                    raise ToolFailed(f"libvirt could not start {self.uri}: {error}") from None
+            else:
+                return
 
     def _redefine(self, domain: Any, change: Callable[[str], str]) -> None:
         """Change what holds from the next start on.

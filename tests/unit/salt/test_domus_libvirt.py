@@ -1,6 +1,7 @@
 """The libvirt driver on libvirt's own fake hypervisor, test:///default."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,25 @@ def test_start_of_a_guest_that_came_back_meanwhile_is_no_error(
     ((_, connection),) = context.values()
     hypervisor._create(connection.lookupByUUIDString(UUID))
     assert power(hypervisor) == "running"
+
+
+@pytest.mark.parametrize(("failures", "comes_up"), [(2, True), (3, False)])
+def test_start_that_fails_is_tried_again_but_not_for_ever(
+    hypervisor: LibvirtHypervisor, monkeypatch: pytest.MonkeyPatch, failures: int, comes_up: bool
+) -> None:
+    hypervisor.define(spec(), PATHS)
+    create, left = libvirt.virDomain.create, list(range(failures))
+
+    def flaky(domain: Any) -> int:
+        if left:
+            left.pop()
+            raise libvirt.libvirtError("the disks did not come up")
+        return int(create(domain))
+
+    monkeypatch.setattr(libvirt.virDomain, "create", flaky)
+    with nullcontext() if comes_up else pytest.raises(ToolFailed, match="could not start"):
+        hypervisor.start(UUID)
+    assert (power(hypervisor) == "running") is comes_up
 
 
 def test_running_domu_is_not_undefined(hypervisor: LibvirtHypervisor) -> None:

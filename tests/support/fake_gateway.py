@@ -9,8 +9,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from domus.billing.models import Invoice
 from domus.core.money import Money
+from domus.db.engine import Database
+from domus.gateways import attempts
 from domus.gateways.interface import (
     Bill,
     Charges,
@@ -29,6 +33,8 @@ from domus.gateways.interface import (
     Redirect,
     Refunded,
 )
+from domus.gateways.models import AttemptKind, PaymentAttempt, SavedMethod
+from tests.support.builders import NOW
 
 KEY = b"shared with the tests"
 CARD = Method(customer="cus-1", method="card-1", label="Visa ending in 4242")
@@ -41,6 +47,7 @@ class FakeGateway(Listens, Charges, GivesBack):
     name = "fake"
     title = "Pay with the fake"
     hint = "For tests."
+    origins = ("https://fake.example",)
 
     facts: dict[str, list[Fact]] = field(default_factory=dict)
     bills: dict[uuid.UUID, Bill] = field(default_factory=dict)
@@ -125,3 +132,25 @@ def delivery(subject: str, *, event_id: str = "event-1", kind: str = "payment", 
     """Return what the fake delivers."""
     body = json.dumps({"id": event_id, "kind": kind, "subject": subject}).encode()
     return Delivery({"fake-signature": hmac.new(key, body, hashlib.sha256).hexdigest()}, body)
+
+
+def make_attempt(db: Database, invoice: Invoice) -> PaymentAttempt:
+    """Write an attempt to pay an invoice through the fake, which is open."""
+    with db.unit_of_work() as session:
+        return attempts.open_attempt(
+            session, account_id=invoice.account_id, invoice_id=invoice.id, gateway="fake",
+            kind=AttemptKind.PAY, amount=invoice.gross, now=NOW,
+        )  # fmt: skip
+
+
+def make_saved_method(db: Database, account_id: int, **columns: Any) -> SavedMethod:
+    """Write a card that the fake can charge."""
+    row = SavedMethod(
+        **{
+            "account_id": account_id, "gateway": "fake", "customer": CARD.customer, "method": CARD.method,
+            "label": CARD.label, "created_at": NOW,
+        } | columns
+    )  # fmt: skip
+    with db.unit_of_work() as session:
+        session.add(row)
+    return row

@@ -13,7 +13,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domus.core.settings import Settings
 from domus.db.engine import Database
-from domus_web import customer, errors, filters, headers, operator
+from domus.gateways.registry import Gateways, gateways_from
+from domus_web import customer, errors, filters, headers, operator, webhooks
 from domus_web.auth import sessions
 from domus_web.auth.views import blueprint as auth_blueprint
 from domus_web.context import EXTENSION, Parts, current_db, user_or_none
@@ -24,10 +25,15 @@ MAX_BODY_BYTES = 512 * 1024
 csrf = CSRFProtect()
 
 
-def create_app(settings: Settings, db: Database | None = None) -> Flask:
-    """Return the panels as a WSGI application. *db* is opened from the settings unless it is handed in."""
+def create_app(settings: Settings, db: Database | None = None, gateways: Gateways | None = None) -> Flask:
+    """Return the panels as a WSGI application. *db* is opened from the settings unless it is handed in.
+
+    Without *gateways* there are those that need no key: the balance, and play money where the settings allow it.
+    """
     app = Flask(__name__)
-    app.extensions[EXTENSION] = Parts(settings=settings, db=db or Database(settings.database_url))
+    if gateways is None:
+        gateways = gateways_from({"DOMUS_TEST_GATEWAY": "yes" if settings.test_gateway else "no"})
+    app.extensions[EXTENSION] = Parts(settings, db or Database(settings.database_url), gateways)
     app.config.update(_flask_config(settings))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     if settings.trusted_proxies:
@@ -47,6 +53,9 @@ def _register_pages(app: Flask) -> None:
     app.register_blueprint(auth_blueprint)
     customer.register(app)
     operator.init_app(app)
+    # Gateways prove who they are by a signature; they have no form and no session.
+    csrf.exempt(webhooks.blueprint)
+    app.register_blueprint(webhooks.blueprint)
     app.add_url_rule("/healthz", "healthz", healthz)
 
 

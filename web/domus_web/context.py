@@ -11,6 +11,7 @@ from domus.accounts.actor import Actor
 from domus.accounts.models import User
 from domus.core.settings import Settings
 from domus.db.engine import Database
+from domus.gateways.registry import Gateways
 
 EXTENSION = "domus"
 
@@ -21,6 +22,7 @@ class Parts:
 
     settings: Settings
     db: Database
+    gateways: Gateways
 
 
 def _parts() -> Parts:
@@ -35,6 +37,11 @@ def current_db() -> Database:
 def current_settings() -> Settings:
     """Return the settings of the running application."""
     return _parts().settings
+
+
+def current_gateways() -> Gateways:
+    """Return the gateways that are switched on in the running application."""
+    return _parts().gateways
 
 
 def user_or_none() -> User | None:

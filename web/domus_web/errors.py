@@ -21,6 +21,7 @@ STATUS_BY_CODE = {
     "no_capacity": 409,
     "precondition_failed": 409,
     "too_many_attempts": 429,
+    "gateway_unavailable": 502,
 }
 
 TITLES = {
@@ -32,6 +33,7 @@ TITLES = {
     413: "Too large",
     429: "Too many attempts",
     500: "Something broke",
+    502: "No answer",
 }
 
 #: What is said where the library's own sentence is for programmers.

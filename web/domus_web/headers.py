@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Flask, Response, request
 
 from domus_web.context import current_settings, user_or_none
 
-#: Our pages load their own style sheet and scripts and nothing else: no inline code, no other origin.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+
+def content_security_policy(*, form_action: Iterable[str] = ()) -> str:
+    """Return the policy of a page: it loads our own style sheet and scripts and nothing else, no inline code, no other site.
+
+    ``form_action`` are origins that its forms may lead to besides ours.
+    """
+    targets = " ".join(("'self'", *form_action))
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"font-src 'self'; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+CONTENT_SECURITY_POLICY = content_security_policy()
 
 
 def register(app: Flask) -> None:

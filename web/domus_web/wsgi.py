@@ -3,6 +3,7 @@
 import os
 
 from domus.core.settings import Settings
+from domus.gateways.registry import gateways_from
 from domus_web.app import create_app
 
-app = create_app(Settings.from_env(os.environ))
+app = create_app(Settings.from_env(os.environ), gateways=gateways_from(os.environ))

@@ -80,15 +80,16 @@ def due(session: Session, *, now: datetime, limit: int) -> Sequence[uuid.UUID]:
     return session.scalars(query).all()
 
 
-def look_later(session: Session, attempt: PaymentAttempt, *, now: datetime) -> None:
+def look_later(session: Session, attempt_id: uuid.UUID, *, now: datetime) -> None:
     """Have an attempt that is still open looked at again, each time after twice as long; give it up at last."""
-    if attempt.looks >= MAX_LOOKS:
-        end(session, attempt.id, AttemptState.FAILED, problem="never finished", now=now)
+    row = session.get(PaymentAttempt, attempt_id, with_for_update=True, populate_existing=True)
+    if row is None or row.state is not AttemptState.OPEN:
         return
-    row = session.get(PaymentAttempt, attempt.id, with_for_update=True, populate_existing=True)
-    if row is not None and row.state is AttemptState.OPEN:
-        row.looks += 1
-        row.next_look_at = now + FIRST_LOOK * (1 << row.looks)
+    if row.looks >= MAX_LOOKS:
+        end(session, row.id, AttemptState.FAILED, problem="never finished", now=now)
+        return
+    row.looks += 1
+    row.next_look_at = now + FIRST_LOOK * (1 << row.looks)
 
 
 def save_method(session: Session, *, account_id: int, gateway: str, method: Method, now: datetime) -> None:

@@ -30,6 +30,7 @@ from domus.renewals import services as renewals
 from domus.vps import queries as vps_queries
 from domus.vps import services as vps_services
 from domus.vps.models import Power, Vps, VpsState
+from domus.workflows.mail_orders import tell_placed
 from domus.workflows.order_checks import OrderRequest, check_choice, check_wish
 
 __all__ = [
@@ -94,7 +95,8 @@ def place(
                 wish=wish,
                 now=now,
             )
-            billing.open_order_invoice(session, order, now=now)
+            invoice = billing.open_order_invoice(session, order, now=now)
+            tell_placed(session, order, invoice, hostname=wish.hostname, now=now)
             audit.record(
                 session, actor=actor, action="order.placed", object_type="order", object_id=order.id,
                 account_id=order.account_id, details={"number": order.number}, now=now,
@@ -256,9 +258,7 @@ def _settle(
     return get(db, order_id=order_id, actor=actor)
 
 
-def begin(
-    session: Session, order: Order, vps: Vps, *, actor: Actor, reason: str = "", now: datetime
-) -> None:
+def begin(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: str = "", now: datetime) -> None:
     """Set going what follows from an order's invoice being settled, in the caller's transaction, which holds its lock."""
     change_order_state(session, order.id, "pay", actor=actor, reason=reason, now=now)
     billing.start_subscription(session, order, now=now)

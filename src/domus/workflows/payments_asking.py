@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
-from domus.billing.models import Invoice
+from domus.billing.models import Invoice, Order
 from domus.core.errors import DomusError, NotFound
 from domus.db.engine import Database
 from domus.gateways import attempts, events
@@ -71,7 +71,7 @@ def _text(invoice: Invoice | None) -> str:
 
 def load_invoice(session: Session, invoice_id: int, actor: Actor) -> Invoice:
     """Return an invoice with its lines; strangers get NotFound."""
-    invoice = session.get(Invoice, invoice_id, options=[joinedload(Invoice.order)])
+    invoice = session.get(Invoice, invoice_id, options=[joinedload(Invoice.order).selectinload(Order.invoices)])
     if invoice is None:
         raise NotFound("There is no such invoice.")
     actor.require_account(invoice.account_id, what="invoice")

@@ -122,8 +122,6 @@ def look_at(db: Database, gateways: Gateways, attempt_id: uuid.UUID, *, now: dat
         outcome = payments_booking.book(
             db, attempt.gateway, fact, actor=Actor.system(attempt.gateway), now=now
         )
-    with db.unit_of_work() as session:
-        attempts.look_later(session, attempt, now=now)
     return outcome
 
 
@@ -178,10 +176,9 @@ def _all(ids: Iterable[object], act: Callable[..., object]) -> int:
 def _look_at_due(db: Database, gateways: Gateways, attempt_id: uuid.UUID, *, now: datetime) -> None:
     try:
         look_at(db, gateways, attempt_id, now=now)
-    except DomusError:
+    finally:
         with db.unit_of_work() as session:
-            attempts.look_later(session, session.get_one(PaymentAttempt, attempt_id), now=now)
-        raise
+            attempts.look_later(session, attempt_id, now=now)
 
 
 def _booked(

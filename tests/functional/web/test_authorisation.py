@@ -11,16 +11,34 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from tests.support.fake_gateway import make_attempt, make_saved_method
 from tests.support.panel import Visitor
 from tests.support.people import People
 from tests.support.shop import Shop
 
 #: Open to everybody.
-PUBLIC = {"static", "healthz", "public.home", "auth.log_in", "auth.sign_up", "auth.log_out"}
+PUBLIC = {
+    "static",
+    "healthz",
+    "public.home",
+    "auth.log_in",
+    "auth.sign_up",
+    "auth.log_out",
+    "webhooks.receive",
+}
 #: Open to whoever is logged in.
 ANYBODY = {"auth.change_password"}
 #: Pages of customers that name no object.
-CUSTOMER = {"vps.index", "orders.index", "orders.new", "invoices.index", "account.show", "account.billing"}
+CUSTOMER = {
+    "vps.index",
+    "orders.index",
+    "orders.new",
+    "invoices.index",
+    "payments.index",
+    "payments.save",
+    "account.show",
+    "account.billing",
+}
 #: Pages of one object of one account, by the argument that names it.
 OBJECT = {
     "orders.show": "order_id",
@@ -36,6 +54,10 @@ OBJECT = {
     "console.fragment": "vps_id",
     "console.ask": "vps_id",
     "invoices.show": "invoice_id",
+    "payments.choose": "invoice_id",
+    "payments.charge": "invoice_id",
+    "payments.show": "attempt_id",
+    "payments.remove": "method_id",
     "invoices.pdf": "invoice_id",
     "invoices.credit_note_pdf": "note_id",
 }
@@ -60,11 +82,14 @@ def cast(
 ) -> Cast:
     """Offer everybody, and a delivered VPS that is Alice's."""
     order = shop.delivered(people.alice)
+    attempt, method = make_attempt(shop.db, order.invoice), make_saved_method(shop.db, order.account_id)
     objects = {
         "order_id": str(order.id),
         "vps_id": str(shop.vps(order).id),
         "invoice_id": str(order.invoice.id),
         "note_id": str(shop.credit_note(people.alice).id),
+        "attempt_id": str(attempt.id),
+        "method_id": str(method.id),
         "action": "start",
     }
     return Cast(visitor, alice, charlie, olga, objects)
@@ -122,6 +147,8 @@ def test_strangers_learn_not_even_that_an_object_exists(app: Flask, cast: Cast) 
         "vps_id": str(uuid.uuid4()),
         "invoice_id": "987654",
         "note_id": "987654",
+        "attempt_id": str(uuid.uuid4()),
+        "method_id": "987654",
         "action": "start",
     }
     for rule, method in _routes(app):

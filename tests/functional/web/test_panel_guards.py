@@ -25,7 +25,12 @@ def _path(rule: str) -> str:
 
 
 def test_every_change_needs_the_form_token(app: Flask, alice: Visitor, olga: Visitor) -> None:
-    changing = [rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or set())]
+    # Gateways have a signature instead (test_paying.py).
+    changing = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or set()) and rule.endpoint != "webhooks.receive"
+    ]
     assert len(changing) > 10
     for rule in changing:
         for visitor in (alice, olga):

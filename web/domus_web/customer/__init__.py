@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from domus_web.customer import account, console, history, invoices, orders, progress, public, vps
+from domus_web.customer import account, console, history, invoices, orders, payments, progress, public, vps
 
 
 def register(app: Flask) -> None:
     """Add the customer panel's pages to *app*."""
     app.add_template_filter(history.sentence, "history")
-    for room in (public, orders, progress, vps, console, invoices, account):
+    for room in (public, orders, progress, vps, console, invoices, payments, account):
         app.register_blueprint(room.blueprint)

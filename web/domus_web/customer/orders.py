@@ -15,13 +15,21 @@ from domus.catalog.models import OsTemplate, Price
 from domus.catalog.queries import sellable_prices
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
-from domus.workflows import billing_data, orders
+from domus.gateways.play_money import PlayMoney
+from domus.workflows import billing_data, orders, payments
 from domus.workflows.orders import OrderRequest
 from domus_web.auth.sessions import customer_required
-from domus_web.context import current_account_id, current_actor, current_db, current_settings
+from domus_web.context import (
+    current_account_id,
+    current_actor,
+    current_db,
+    current_gateways,
+    current_settings,
+)
 from domus_web.customer import queries
 from domus_web.customer.availability import Free, free_places
 from domus_web.customer.forms import OrderForm
+from domus_web.customer.payments import pay_placed, return_urls
 from domus_web.forms import ConfirmForm
 from domus_web.pagination import page_number
 
@@ -68,6 +76,7 @@ def new() -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             order = _place(form)
+            pay_placed(order.invoice.id)
             return redirect(url_for("orders.show", order_id=order.id), 303)
         except InvalidInput as error:
             form.refuse(error)
@@ -102,7 +111,11 @@ def _order_page(form: OrderForm, choice: Choice, status: int) -> ResponseReturnV
     tax = billing_data.quote(
         current_db(), account_id=current_account_id(), actor=current_actor(), now=utc_now()
     )
-    page = render_template("customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax)
+    balances = payments.balances(current_db(), account_id=current_account_id(), actor=current_actor())
+    prepaid = [amount for amount in balances if amount.minor > 0]
+    page = render_template(
+        "customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax, prepaid=prepaid
+    )
     return page, status
 
 
@@ -132,19 +145,29 @@ def show(order_id: uuid.UUID) -> str:
     """Show an order: what to pay, how far it is, or how it ended."""
     with current_db().reading() as session:
         page = queries.order_page(session, current_account_id(), order_id)
-    return render_template("customer/order.html", page=page, order=page.order, now=utc_now())
+    ways = None
+    if page.order.state is OrderState.PLACED:
+        ways = payments.page(
+            current_db(), current_gateways(), invoice_id=page.order.invoice.id, actor=current_actor()
+        )
+    return render_template("customer/order.html", page=page, order=page.order, ways=ways, now=utc_now())
 
 
 @blueprint.post("/<uuid:order_id>/pay")
 @customer_required
 def pay(order_id: uuid.UUID) -> ResponseReturnValue:
     """Pay with play money, where the operator has switched that on."""
-    if not current_settings().test_gateway:
+    if PlayMoney.name not in current_gateways():
         raise NotFound("There is no such page.")
-    # The order's id is the reference, so a button pressed twice pays once.
-    reference = str(order_id)
-    orders.pay_with_test_gateway(
-        current_db(), order_id=order_id, reference=reference, actor=current_actor(), now=utc_now()
+    order = orders.get(current_db(), order_id=order_id, actor=current_actor())
+    payments.begin(
+        current_db(),
+        current_gateways(),
+        invoice_id=order.invoice.id,
+        gateway=PlayMoney.name,
+        actor=current_actor(),
+        now=utc_now(),
+        urls=return_urls,
     )
     return redirect(url_for("orders.show", order_id=order_id), 303)
 

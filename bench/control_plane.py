@@ -55,7 +55,7 @@ def control_plane(rounds: int) -> Iterator[Result]:
         pss = group_pss_mib(ours.stack.master.pid)
         lost = _lost_orders(ours)
     with fresh_target() as folder:
-        bare_pss, lost_events = _bare_master(folder)
+        bare_pss, lost_events = _bare_master(folder, rounds * SAMPLES_PER_ROUND)
     yield compare(
         "master's memory (PSS)",
         "MiB",
@@ -142,18 +142,23 @@ def _lost_orders(ours: House) -> int:
     return 0
 
 
-def _bare_master(folder: Path) -> tuple[float, int]:
-    """Return a bare master's memory after some work, and how many of its events a kill -9 lost."""
+def _bare_master(folder: Path, orders: int) -> tuple[float, int]:
+    """Return a bare master's memory after as much of Salt's work, and how many of its events a kill -9 lost.
+
+    Ours has sent its minion the modules and for each order acted on an event and made at least two state runs.
+    """
     with running_stack(folder / "bare", domus_doors=False) as stack:
         _add_reaction(stack, folder)
         stack.master.stop()
         stack.start_master()
         stack.add_minion("bare")
         stack.wait_for_minion("bare", LIMIT_SECONDS)
-        for _ in range(SAMPLES_PER_ROUND):
-            _bare_state(stack, "bare")
-        _fire(stack, folder, [uuid.uuid4().hex])
-        wait_until(lambda: _noted(folder), "the reaction to an event", LIMIT_SECONDS)
+        stack.salt.call("bare", "saltutil.sync_all")
+        for done in range(orders):
+            _fire(stack, folder, [uuid.uuid4().hex])
+            wait_until(lambda: _noted(folder) > done, "the reaction to an event", LIMIT_SECONDS)  # noqa: B023 - called here
+            for _ in range(2):
+                _bare_state(stack, "bare")
         pss = group_pss_mib(stack.master.pid)
         before = _noted(folder)
         _fire(stack, folder, [str(number) for number in range(EVENTS)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from domus.accounts.models import Account
 from domus.billing.models import CreditNote, Invoice, InvoiceLine, InvoiceState, Order
 from domus.billing.numbers import CREDIT, INVOICE, next_document
-from domus.billing.parties import buyer_of, seller_of
+from domus.billing.parties import Party, buyer_of, seller_of
 from domus.core.errors import Conflict
 from domus.core.money import Money
 from domus.tax import queries
@@ -168,9 +168,17 @@ def _refresh_parties(session: Session, invoice: Invoice) -> None:
         invoice.company_id = company.id
         invoice.buyer = None
     buyer, stored = buyer_of(account), invoice.buyer
-    if stored is None or all(stored.get(key) == getattr(buyer, key) for key in ("country", "vat_number")):
+    if may_be_renamed(stored, buyer):
         invoice.buyer = buyer.as_stored()
         invoice.seller = seller_of(company).as_stored()
+
+
+def may_be_renamed(stored: Mapping[str, Any] | None, buyer: Party) -> bool:
+    """Tell whether an invoice that is to be numbered takes the customer's name and address as they are by now.
+
+    Not when the customer has moved to where another tax is due: then those stay that the tax was decided by.
+    """
+    return stored is None or all(stored.get(key) == getattr(buyer, key) for key in ("country", "vat_number"))
 
 
 def _note(company: Company, decision: Decision, language: str) -> str:

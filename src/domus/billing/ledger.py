@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -84,6 +85,50 @@ def book(
     session.add(transaction)
     session.flush()
     return transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One booking of many: entries are (ledger account, minor units), debits positive, all of one currency."""
+
+    kind: str
+    reference: str
+    currency: str
+    entries: Sequence[tuple[str, int]]
+    details: Mapping[str, Any]
+
+
+def book_many(session: Session, bookings: Sequence[Booking], *, actor: Actor, now: datetime) -> None:
+    """Write many bookings at once, each as `book` does; raise ValueError when one of them does not sum to zero."""
+    for booking in bookings:
+        if sum(minor for _, minor in booking.entries) or not any(minor for _, minor in booking.entries):
+            raise ValueError(f"booking {booking.reference} does not balance")
+    rows = [
+        {
+            "at": now,
+            "kind": booking.kind,
+            "reference": booking.reference,
+            "actor": actor.name,
+            "details": dict(booking.details),
+        }
+        for booking in bookings
+    ]
+    insert = sa.insert(LedgerTransaction).returning(LedgerTransaction.id, sort_by_parameter_order=True)
+    keys = session.scalars(insert, rows).all()
+    session.execute(
+        sa.insert(LedgerEntry),
+        [
+            {
+                "transaction_id": key,
+                "ledger_account": account,
+                "currency": booking.currency,
+                "amount_minor": minor,
+            }
+            for key, booking in zip(keys, bookings, strict=True)
+            for account, minor in booking.entries
+            if minor
+        ],
+    )
 
 
 def is_booked(session: Session, reference: str) -> bool:

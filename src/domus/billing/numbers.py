@@ -22,8 +22,14 @@ LETTERS = {INVOICE: "", CREDIT: "C-"}
 
 def next_document(session: Session, kind: str, prefix: str, *, now: datetime) -> str:
     """Take the next number of a company's invoices or credit notes; they are counted from one each January, in UTC."""
+    return next_documents(session, kind, prefix, 1, now=now)[0]
+
+
+def next_documents(session: Session, kind: str, prefix: str, count: int, *, now: datetime) -> list[str]:
+    """Take so many numbers at once."""
     stem = f"{prefix}-{now.year}" if prefix else str(now.year)
-    return f"{LETTERS[kind]}{stem}-{next_number(session, f'{kind}:{stem}'):05d}"
+    first = _take(session, f"{kind}:{stem}", count)
+    return [f"{LETTERS[kind]}{stem}-{number:05d}" for number in range(first, first + count)]
 
 
 def next_number(session: Session, series: str) -> int:
@@ -31,10 +37,15 @@ def next_number(session: Session, series: str) -> int:
 
     On PostgreSQL everybody else who wants a number of the series waits until this transaction ends, so take it late.
     """
+    return _take(session, series, 1)
+
+
+def _take(session: Session, series: str, count: int) -> int:
+    """Take so many numbers, and return the first of them."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = insert(NumberSeries).values(name=series, next_number=2)
+    first = insert(NumberSeries).values(name=series, next_number=1 + count)
     statement = first.on_conflict_do_update(
-        index_elements=[NumberSeries.name], set_={"next_number": NumberSeries.next_number + 1}
+        index_elements=[NumberSeries.name], set_={"next_number": NumberSeries.next_number + count}
     ).returning(NumberSeries.next_number)
-    taken: int = session.execute(statement).scalar_one()
-    return taken - 1
+    following: int = session.execute(statement).scalar_one()
+    return following - count

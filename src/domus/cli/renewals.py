@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +13,15 @@ import click
 from domus.cli.context import opened_database, shell_actor
 from domus.core.clock import utc_now
 from domus.core.texts import visible
+from domus.gateways.registry import gateways_from
 from domus.workflows import dunning, lookups, renewal_payments, renewals_preview
 from domus.workflows import renewals as workflow
 
 #: What a run does, in words that come after a number of contracts.
 WORDS = {
     "invoiced": "asked for their next period",
-    "paid": "paid from the balance",
+    "paid": "paid from the balance or by a saved card",
+    "refused": "not paid, since the card was refused",
     "reminded": "reminded",
     "warned": "warned for the last time",
     "suspended": "suspended",
@@ -41,13 +44,16 @@ def renewals() -> None:
 @click.option("--preview", is_flag=True, help="Tell what would be done, and do nothing.")
 @_json
 def run(preview: bool, as_json: bool) -> None:
-    """Do all that is due; again, it does nothing. Exit 1 when a contract had to be left."""
+    """Do all that is due; again, it does nothing. Exit 1 when a contract had to be left.
+
+    Cards are charged through the gateways that the environment switches on, as in the panel.
+    """
     now = utc_now()
     with opened_database() as database:
         if preview:
             _show_plans(renewals_preview.preview(database, now=now), as_json)
             return
-        report = workflow.run(database, now=now)
+        report = workflow.run(database, gateways=gateways_from(os.environ), now=now)
     faults = [{"contract": fault.subscription_id, "problem": fault.text} for fault in report.faults]
     if as_json:
         click.echo(json.dumps({**report.counts(), "faults": faults}))

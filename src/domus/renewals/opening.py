@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.models import Account
 from domus.billing.invoicing import invoice_columns
 from domus.billing.models import Invoice, InvoiceLine
-from domus.core.errors import DomusError
+from domus.core.errors import Conflict, DomusError
 from domus.core.money import Money
 from domus.renewals.models import Renewal
 from domus.renewals.prices import Offer, PriceList
@@ -85,6 +85,7 @@ def open_renewals(
             ends_on = offer.period.end(row.paid_until, anchor_day=row.anchor_day)
             company, decision = sales.to(account)
             net, tax = sales.amounts(offer.amount, company, decision)
+            refuse_nothing(net + tax)
         except (DomusError, ValueError, OverflowError) as error:
             faults.append(Fault(row.id, str(error)))
             continue
@@ -102,6 +103,14 @@ def open_renewals(
     if invoices:
         _insert(session, invoices, lines, renewals)
     return len(invoices), faults
+
+
+def refuse_nothing(gross: Money) -> None:
+    """Raise Conflict when a renewal would ask for nothing: nobody could ever pay it."""
+    if not gross:
+        raise Conflict(
+            "Its renewal costs nothing, so it can be neither asked for nor paid; add a renewal price."
+        )
 
 
 def line_text(offer: Offer, hostname: str, starts_on: date, ends_on: date) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
-from domus.billing.models import Subscription
+from domus.billing import ledger
+from domus.billing.models import Invoice, InvoiceState, LedgerEntry, Subscription
 from domus.catalog.models import Price
+from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
 from domus.renewals import dunning
 from domus.renewals.dunning import Terms, Window
 from domus.renewals.models import DunningStep, Renewal, RenewalTerms, StepKind, SubscriptionHold
@@ -39,6 +41,43 @@ def to_invoice(group: Group, today: date) -> Question:
     )
     lead = timedelta(days=group.terms.invoice_days)
     return _living(group).where(Subscription.paid_until <= today + lead, ~asked)
+
+
+def to_pay_from_balance(*, suspended: bool) -> Question:
+    """Ask for open renewals that the balance of their account covers; those of suspended VPSs, or all others.
+
+    Where one balance covers several of them but not all together, all are asked for.
+    """
+    prepaid = (
+        sa.select(-sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor), 0))
+        .where(
+            LedgerEntry.ledger_account
+            == sa.literal(ledger.balance(0)[:-1]) + sa.cast(Invoice.account_id, sa.String),
+            LedgerEntry.currency == Invoice.currency,
+        )
+        .correlate(Invoice)
+        .scalar_subquery()
+    )
+    stands = _suspended() if suspended else ~_suspended()
+    return _open_renewals().where(
+        Vps.state == VpsState.ACTIVE, stands, Invoice.gross_minor > 0, prepaid >= Invoice.gross_minor
+    )
+
+
+def to_charge(today: date, *, days_before: int) -> Question:
+    """Ask for open renewals that are due soon, or overdue, and whose account has a saved method to be charged."""
+    saved = sa.exists().where(SavedMethod.account_id == Invoice.account_id, SavedMethod.removed_at.is_(None))
+    tried = sa.select(sa.func.count(PaymentAttempt.id)).where(*_failed_charge()).correlate(Invoice)
+    last = sa.select(sa.func.max(PaymentAttempt.created_at)).where(*_failed_charge()).correlate(Invoice)
+    return (
+        _open_renewals()
+        .where(
+            Vps.state == VpsState.ACTIVE,
+            Subscription.paid_until <= today + timedelta(days=days_before),
+            saved,
+        )
+        .add_columns(tried.scalar_subquery().label("tries"), last.scalar_subquery().label("last_try_at"))
+    )
 
 
 def to_remind(group: Group, window: Window, today: date) -> Question:
@@ -183,6 +222,43 @@ def _living(group: Group) -> Question:
             Subscription.price_id.in_(group.price_ids),
             Vps.state == VpsState.ACTIVE,
         )
+    )
+
+
+def _open_renewals() -> Question:
+    """Ask for renewals that wait for their money."""
+    return (
+        sa.select(
+            Renewal.invoice_id.label("id"),
+            Renewal.subscription_id,
+            Renewal.starts_on,
+            Renewal.ends_on,
+            Invoice.account_id,
+            Invoice.company_id,
+            Invoice.currency,
+            Invoice.net_minor,
+            Invoice.tax_minor,
+            Invoice.gross_minor,
+            Invoice.buyer,
+            Invoice.seller,
+        )
+        .select_from(Renewal)
+        .join(Invoice, Invoice.id == Renewal.invoice_id)
+        .join(Subscription, Subscription.id == Renewal.subscription_id)
+        .join(Vps, Vps.order_id == Subscription.order_id)
+        .where(
+            Renewal.settled_at.is_(None),
+            Renewal.withdrawn_at.is_(None),
+            Invoice.state == InvoiceState.OPEN,
+        )
+    )
+
+
+def _failed_charge() -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        PaymentAttempt.invoice_id == Invoice.id,
+        PaymentAttempt.kind == AttemptKind.CHARGE,
+        PaymentAttempt.state == AttemptState.FAILED,
     )
 
 

@@ -22,7 +22,7 @@ from domus.core.errors import Conflict
 from domus.db.rows import changed_rows
 from domus.renewals import queries
 from domus.renewals.models import DunningStep, Renewal, StepKind, SubscriptionHold
-from domus.renewals.opening import line_text
+from domus.renewals.opening import line_text, refuse_nothing
 from domus.renewals.prices import Offer
 from domus.vps.models import Vps
 
@@ -57,6 +57,7 @@ def ask(session: Session, contract: Subscription, vps: Vps, offer: Offer, *, now
     ends_on = offer.period.end(contract.paid_until, anchor_day=contract.anchor_day)
     text = line_text(offer, vps.hostname, contract.paid_until, ends_on)
     account = session.get_one(Account, contract.account_id)
+    refuse_nothing(offer.amount)
     invoice = invoicing.draft(session, account, [(text, offer.amount)], now=now)
     renewal = Renewal(
         invoice_id=invoice.id,

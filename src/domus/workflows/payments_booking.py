@@ -19,12 +19,12 @@ from domus.db.engine import Database
 from domus.gateways import attempts
 from domus.gateways.interface import Declined, Disputed, Fact, MethodSaved, Paid, Pending, Refunded
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt
-from domus.workflows import orders, payments_givenback
+from domus.workflows import orders, payments_givenback, renewal_payments
 from domus.workflows.payments_givenback import NotYet
 
 __all__ = ["NotYet", "book", "lock_invoice", "pay_invoice_from_balance", "receive"]
 
-FollowUp = Callable[..., None]
+FollowUp = Callable[..., object]
 
 
 def book(db: Database, gateway: str, fact: Fact, *, actor: Actor, now: datetime) -> str:
@@ -59,7 +59,7 @@ def receive(
     now: datetime,
 ) -> tuple[Payment, str]:
     """Book money for an invoice, and set going what follows when that settles it; return the payment and what came of it."""
-    invoice, follow_up = lock_invoice(session, invoice_id)
+    invoice, follow_up = lock_invoice(session, invoice_id, now=now)
     was_open = invoice is not None and invoice.state is InvoiceState.OPEN
     payment = receiving.receive(
         session,
@@ -84,14 +84,16 @@ def receive(
 
 def pay_invoice_from_balance(session: Session, invoice_id: int, *, actor: Actor, now: datetime) -> bool:
     """Settle an open invoice from the balance, and set going what follows; False when the balance does not cover it."""
-    invoice, follow_up = lock_invoice(session, invoice_id)
+    invoice, follow_up = lock_invoice(session, invoice_id, now=now)
     if invoice is None or not receiving.settle_from_balance(session, invoice, actor=actor, now=now):
         return False
     follow_up(actor=actor, now=now)
     return True
 
 
-def lock_invoice(session: Session, invoice_id: int | None) -> tuple[Invoice | None, FollowUp]:
+def lock_invoice(
+    session: Session, invoice_id: int | None, *, now: datetime
+) -> tuple[Invoice | None, FollowUp]:
     """Return an invoice, locked with all that it is for, and what to call when it was settled."""
     row = None if invoice_id is None else session.get(Invoice, invoice_id)
     if row is None:
@@ -101,6 +103,11 @@ def lock_invoice(session: Session, invoice_id: int | None) -> tuple[Invoice | No
         order, vps = orders.lock(session, row.order_id, Actor.system("payments"))
         if order.invoice.id == row.id and order.state is OrderState.PLACED:
             follow_up = partial(orders.begin, session, order, vps)
+    else:
+        # Of one that comes too late the renewal is withdrawn here, and the money goes to the balance.
+        renewal = renewal_payments.lock_open(session, row.id, now=now)
+        if renewal is not None:
+            follow_up = partial(renewal_payments.begin, session, renewal)
     query = sa.select(Invoice).where(Invoice.id == row.id).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one(), follow_up
 

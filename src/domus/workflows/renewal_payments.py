@@ -103,6 +103,22 @@ def lock(session: Session, invoice_id: int, actor: Actor) -> Locked:
     return Locked(vps, contract, renewal)
 
 
+def lock_open(session: Session, invoice_id: int, *, now: datetime) -> Locked | None:
+    """Lock what an invoice renews, for money that arrives; None when it renews nothing, or was settled or withdrawn.
+
+    When nothing is left that the money could bring back, the renewal is withdrawn: the invoice is cancelled from here on.
+    """
+    if session.get(Renewal, invoice_id) is None:
+        return None
+    locked = lock(session, invoice_id, Actor.system("payments"))
+    if locked.renewal.settled_at is not None or locked.renewal.withdrawn_at is not None:
+        return None
+    if is_too_late(locked.vps, now=now):
+        services.withdraw(session, locked.renewal, now=now)
+        return None
+    return locked
+
+
 def settle(
     session: Session,
     locked: Locked,
@@ -119,8 +135,8 @@ def settle(
     Raises Conflict, and books nothing, when the VPS is being wiped by now, and in all cases in which `billing.settle` does.
     """
     renewal, vps = locked.renewal, locked.vps
-    if renewal.settled_at is None:
-        refuse_too_late(vps, now=now)
+    if renewal.settled_at is None and is_too_late(vps, now=now):
+        raise Conflict("This VPS is removed, or is being wiped at this moment; nothing was booked.")
     invoice = renewal.invoice
     billing.settle(
         session, invoice, gateway=gateway, reference=reference, amount=amount, actor=actor, now=now
@@ -146,14 +162,12 @@ def begin(session: Session, locked: Locked, *, reason: str = "", actor: Actor, n
     return True
 
 
-def refuse_too_late(vps: Vps, *, now: datetime) -> None:
-    """Raise Conflict when nothing is left that a payment could bring back."""
+def is_too_late(vps: Vps, *, now: datetime) -> bool:
+    """Tell whether nothing is left that a payment could bring back."""
     if vps.state is VpsState.ACTIVE:
-        return
+        return False
     due = vps.remove_not_before
-    if vps.state is VpsState.REMOVING and due is not None and now < due - vps_services.REMOVAL_MARGIN:
-        return
-    raise Conflict("This VPS is removed, or is being wiped at this moment; nothing was booked.")
+    return vps.state is not VpsState.REMOVING or due is None or now >= due - vps_services.REMOVAL_MARGIN
 
 
 def _pay(

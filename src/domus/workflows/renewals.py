@@ -17,15 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.billing.models import Subscription
-from domus.core.errors import DomusError
+from domus.core.errors import Conflict, DomusError
 from domus.core.texts import first_line
 from domus.db.engine import Database
+from domus.gateways.registry import Gateways
 from domus.renewals import queries, services
 from domus.renewals.dunning import reminders_due
 from domus.renewals.models import Renewal, StepKind
 from domus.renewals.opening import Fault, Sales, open_renewals
 from domus.renewals.prices import Group, PriceList, price_list
-from domus.workflows import dunning
+from domus.renewals.settling import settle_from_balances
+from domus.workflows import dunning, renewals_charging
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ class RunReport:
     """What a run did, or (as a preview) would do: how many contracts each thing was done for."""
 
     invoiced: int = 0
+    paid: int = 0
+    """From balances and by saved cards."""
+    refused: int = 0
+    """Cards that were refused; they are charged again another day."""
     reminded: int = 0
     warned: int = 0
     suspended: int = 0
@@ -63,7 +69,17 @@ class RunReport:
 
     def counts(self) -> dict[str, int]:
         """Return the numbers by name, in the order in which things are done."""
-        names = ("invoiced", "reminded", "warned", "suspended", "ended", "closed", "failed")
+        names = (
+            "invoiced",
+            "paid",
+            "refused",
+            "reminded",
+            "warned",
+            "suspended",
+            "ended",
+            "closed",
+            "failed",
+        )
         return {name: getattr(self, name) for name in names}
 
     def fail(self, fault: Fault) -> None:
@@ -74,14 +90,19 @@ class RunReport:
         log.warning("contract %s was left: %s", fault.subscription_id, fault.text)
 
 
-def run(db: Database, *, now: datetime) -> RunReport:
-    """Do all that is due. Two at once share the work; a second one after it finds nothing."""
+def run(db: Database, *, gateways: Gateways | None = None, now: datetime) -> RunReport:
+    """Do all that is due. Two at once share the work; a second one after it finds nothing.
+
+    Without gateways no card is charged; what balances cover is paid all the same.
+    """
     report = RunReport()
     with db.reading() as session:
         prices, sales = price_list(session), Sales(session, on=now.date())
     _name_price_faults(db, prices, report)
     for group in prices.groups:
         _invoice(db, group, prices, sales, report, now=now)
+    _pay(db, gateways, report, now=now)
+    for group in prices.groups:
         _remind(db, group, report, now=now)
         _suspend(db, group, report, now=now)
         _end(db, group, report, now=now)
@@ -101,6 +122,38 @@ def _open(
     session: Session, rows: Sequence[Any], *, prices: PriceList, sales: Sales, now: datetime
 ) -> tuple[int, list[Fault]]:
     return open_renewals(session, rows, prices, sales, now=now)
+
+
+def _pay(db: Database, gateways: Gateways | None, report: RunReport, *, now: datetime) -> None:
+    act = partial(_settle, now=now)
+    from_balance = queries.to_pay_from_balance(suspended=False)
+    report.paid += _in_chunks(db, from_balance, Renewal.invoice_id, act, report)
+    for row in _each(db, queries.to_pay_from_balance(suspended=True), Renewal.invoice_id):
+        with _isolated(report, row.subscription_id) as attempt:
+            attempt.done = renewals_charging.pay_from_balance(db, invoice_id=row.id, now=now)
+        report.paid += attempt.done
+    if gateways is not None:
+        _charge(db, gateways, report, now=now)
+
+
+def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[int, list[Fault]]:
+    return settle_from_balances(session, rows, actor=renewals_charging.ACTOR, now=now), []
+
+
+def _charge(db: Database, gateways: Gateways, report: RunReport, *, now: datetime) -> None:
+    question = queries.to_charge(now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
+    for row in _each(db, question, Renewal.invoice_id):
+        if not renewals_charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):
+            continue
+        with _isolated(report, row.subscription_id) as attempt:
+            try:
+                attempt.done = renewals_charging.charge(
+                    db, gateways, account_id=row.account_id, invoice_id=row.id, now=now
+                )
+            except Conflict as refusal:
+                log.info("invoice %s could not be charged: %s", row.id, refusal)
+                report.refused += 1
+        report.paid += attempt.done
 
 
 def _remind(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
@@ -166,8 +219,8 @@ def _isolated(report: RunReport, subscription_id: int) -> _Attempt:
     return _Attempt(report, subscription_id)
 
 
-def _each(db: Database, question: Any) -> Iterator[Any]:
-    """Yield the contracts of a question, chunk by chunk, outside of any transaction."""
+def _each(db: Database, question: Any, key: Any = Subscription.id) -> Iterator[Any]:
+    """Yield the rows of a question, chunk by chunk, outside of any transaction."""
     after = 0
     while True:
         with db.reading() as session:

@@ -1,0 +1,157 @@
+"""Pays many renewals from their accounts' balances at once: the same rows as one payment makes, in a few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from domus.accounts.actor import Actor
+from domus.accounts.models import Account
+from domus.billing import ledger
+from domus.billing.invoicing import may_be_renamed
+from domus.billing.ledger import Booking
+from domus.billing.models import Invoice, InvoiceState, LedgerEntry, Payment, PaymentState, Subscription
+from domus.billing.numbers import INVOICE, next_documents
+from domus.billing.parties import buyer_of, seller_of
+from domus.core.errors import Conflict
+from domus.renewals.models import Renewal
+from domus.tax.models import Company
+
+
+def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Actor, now: datetime) -> int:
+    """Pay renewals (rows of `queries.to_pay_from_balance`, whose contracts the caller has locked); return how many.
+
+    Where a balance does not cover all of its account's, the first ones are paid. The VPSs run, so that nothing is to be done
+    on any dom0.
+    """
+    paid = _affordable(session, renewals)
+    if not paid:
+        return 0
+    payments = _add_payments(session, paid, now=now)
+    ledger.book_many(session, _bookings(paid, payments), actor=actor, now=now)
+    _number(session, paid, now=now)
+    _extend(session, paid, now=now)
+    return len(paid)
+
+
+def _affordable(session: Session, renewals: Sequence[Any]) -> list[Any]:
+    """Lock the accounts, in the order of their ids, and return those renewals that the balances cover."""
+    ids = {row.account_id for row in renewals}
+    locked = sa.select(Account.id).where(Account.id.in_(ids)).order_by(Account.id)
+    session.execute(locked.with_for_update(key_share=True)).all()
+    names = {ledger.balance(account_id): account_id for account_id in ids}
+    total = sa.func.sum(LedgerEntry.amount_minor)
+    sums = session.execute(
+        sa.select(LedgerEntry.ledger_account, LedgerEntry.currency, total)
+        .where(LedgerEntry.ledger_account.in_(names))
+        .group_by(LedgerEntry.ledger_account, LedgerEntry.currency)
+    )
+    left = {(names[name], currency): -int(minor) for name, currency, minor in sums}
+    paid = []
+    for row in renewals:
+        purse = row.account_id, row.currency
+        if left.get(purse, 0) >= row.gross_minor:
+            left[purse] -= row.gross_minor
+            paid.append(row)
+    return paid
+
+
+def _add_payments(session: Session, paid: Sequence[Any], *, now: datetime) -> Sequence[int]:
+    insert = sa.insert(Payment).returning(Payment.id, sort_by_parameter_order=True)
+    rows = [
+        {
+            "invoice_id": row.id,
+            "account_id": row.account_id,
+            "gateway": ledger.FROM_BALANCE,
+            "reference": _reference(row),
+            "state": PaymentState.CONFIRMED,
+            "currency": row.currency,
+            "amount_minor": row.gross_minor,
+            "received_at": now,
+        }
+        for row in paid
+    ]
+    return session.scalars(insert, rows).all()
+
+
+def _bookings(paid: Sequence[Any], payments: Sequence[int]) -> list[Booking]:
+    """Return the sale and the payment of each renewal, as `billing.services.settle` books them."""
+    bookings = []
+    for row, payment_id in zip(paid, payments, strict=True):
+        owed, gross = ledger.receivable(row.account_id), row.gross_minor
+        sale = [(owed, gross), (ledger.REVENUE, -row.net_minor), (ledger.TAX, -row.tax_minor)]
+        bookings.append(Booking("invoice", f"invoice:{row.id}", row.currency, sale, {}))
+        moved = [(ledger.balance(row.account_id), gross), (owed, -gross)]
+        details = {"gateway": ledger.FROM_BALANCE, "reference": _reference(row)}
+        bookings.append(Booking("payment", f"payment:{payment_id}", row.currency, moved, details))
+    return bookings
+
+
+def _number(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
+    """Number the invoices, company by company, and mark them paid; names and addresses become those of this moment."""
+    companies = {row.id: row for row in session.scalars(sa.select(Company))}
+    _rename(session, paid, companies)
+    by_company: dict[int | None, list[int]] = {}
+    for row in paid:
+        by_company.setdefault(row.company_id, []).append(row.id)
+    # The order of the series is the same for everybody, so that nobody waits for another in a circle.
+    for company_id in sorted(by_company, key=lambda key: key or 0):
+        company = companies.get(company_id) if company_id is not None else None
+        prefix, ids = "" if company is None else company.invoice_prefix, by_company[company_id]
+        numbers = next_documents(session, INVOICE, prefix, len(ids), now=now)
+        session.execute(
+            sa.update(Invoice),
+            [
+                {"id": key, "number": number, "state": InvoiceState.PAID, "paid_at": now}
+                for key, number in zip(ids, numbers, strict=True)
+            ],
+        )
+
+
+def _rename(session: Session, paid: Sequence[Any], companies: dict[int, Company]) -> None:
+    ids = {row.account_id for row in paid}
+    buyers = {row.id: buyer_of(row) for row in session.scalars(sa.select(Account).where(Account.id.in_(ids)))}
+    sellers = {key: seller_of(company).as_stored() for key, company in companies.items()}
+    changed = []
+    for row in paid:
+        buyer, seller = buyers[row.account_id].as_stored(), sellers.get(row.company_id, row.seller)
+        if (buyer, seller) != (row.buyer, row.seller) and may_be_renamed(row.buyer, buyers[row.account_id]):
+            changed.append({"id": row.id, "buyer": buyer, "seller": seller})
+    if changed:
+        session.execute(sa.update(Invoice), changed)
+
+
+def _extend(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
+    ids = [row.id for row in paid]
+    session.execute(
+        sa.update(Renewal).where(Renewal.invoice_id.in_(ids)).values(settled_at=now),
+        execution_options={"synchronize_session": False},
+    )
+    fits = (
+        sa.select(Renewal.ends_on)
+        .where(
+            Renewal.subscription_id == Subscription.id,
+            Renewal.starts_on == Subscription.paid_until,
+            Renewal.invoice_id.in_(ids),
+        )
+        .correlate(Subscription)
+        .scalar_subquery()
+    )
+    subscriptions = [row.subscription_id for row in paid]
+    extended = session.scalars(
+        sa.update(Subscription)
+        .where(Subscription.id.in_(subscriptions), fits.is_not(None))
+        .values(paid_until=fits)
+        .returning(Subscription.id),
+        execution_options={"synchronize_session": False},
+    ).all()
+    if len(extended) != len(paid):
+        raise Conflict("A contract is no longer paid until where its renewal begins; nothing was booked.")
+
+
+def _reference(row: Any) -> str:
+    return f"invoice:{row.id}"

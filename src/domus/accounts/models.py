@@ -134,6 +134,20 @@ class LoginFailure(Base):
     at: Mapped[datetime]
 
 
+class PasswordReset(Base):
+    """Somebody asked for a new password. The token stands in the mail; the database has its SHA-256."""
+
+    __tablename__ = "password_reset"
+
+    id: Mapped[big_pk]
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user_.id"), index=True)
+    requested_at: Mapped[datetime] = mapped_column(index=True)
+    token_hash: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
+    """None until the mail is sent, and new at each attempt."""
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+
 class AuditEvent(Base):
     """What was done, by whom, to what, and why. Append only: the database refuses changes."""
 

@@ -39,6 +39,16 @@ def sign_ups_per_address(remote_address: str) -> Limit:
     return Limit(f"sign-up:{_network(remote_address)}", 10)
 
 
+def resets_per_email(email: str) -> Limit:
+    """Limit mails about a new password to one e-mail address, known or not."""
+    return Limit(f"reset:{email}", 3)
+
+
+def resets_per_address(remote_address: str) -> Limit:
+    """Limit what is asked and tried about new passwords from one network address."""
+    return Limit(f"reset-from:{_network(remote_address)}", 20)
+
+
 def _network(remote_address: str) -> str:
     """Return what one customer of a provider has: one IPv4 address, or 2^64 IPv6 addresses to choose from."""
     try:

@@ -16,6 +16,7 @@ from domus.billing.numbers import CREDIT, INVOICE, next_document
 from domus.billing.parties import Party, buyer_of, seller_of
 from domus.core.errors import Conflict
 from domus.core.money import Money
+from domus.mail import services as mail
 from domus.tax import queries
 from domus.tax.amounts import net_and_tax
 from domus.tax.models import Company
@@ -107,6 +108,14 @@ def finalise(session: Session, invoice: Invoice, *, now: datetime) -> None:
     invoice.state = InvoiceState.PAID
     invoice.paid_at = now
     session.flush()
+    mail.enqueue(
+        session, "invoice", session.get_one(Account, invoice.account_id),
+        {
+            "number": number, "amount": invoice.gross, "order": "" if invoice.order is None else str(invoice.order),
+            "path": f"/invoices/{invoice.id}",
+        },
+        cause=f"invoice:{invoice.id}", attachments=[f"invoice:{invoice.id}"], now=now,
+    )  # fmt: skip
 
 
 def credit(
@@ -134,6 +143,14 @@ def credit(
     )
     session.add(note)
     session.flush()
+    mail.enqueue(
+        session, "credit_note", session.get_one(Account, invoice.account_id),
+        {
+            "number": note.number, "invoice": str(invoice), "amount": gross, "reason": note.reason,
+            "path": f"/invoices/{invoice.id}",
+        },
+        cause=f"credit_note:{note.id}", attachments=[f"credit_note:{note.id}"], now=now,
+    )  # fmt: skip
     return note
 
 

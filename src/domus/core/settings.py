@@ -31,6 +31,8 @@ class Settings:
     #: What the panel is headed with. Who stands on invoices, the operator edits under Companies.
     company_name: str = "Domus"
     support_email: str | None = None
+    #: Where customers reach the panel, without a slash at its end; mails say it. Empty: mails carry no links.
+    panel_url: str = ""
     #: Further fonts of invoices, for characters that those of Domus lack.
     pdf_fonts: tuple[Path, ...] = ()
     #: How long an unpaid order keeps its place and addresses.
@@ -55,7 +57,8 @@ class Settings:
             test_gateway=_boolean(env, "DOMUS_TEST_GATEWAY", cls.test_gateway),
             company_name=company_name(env),
             support_email=_value(env, "DOMUS_SUPPORT_EMAIL"),
-            pdf_fonts=_files(env, "DOMUS_PDF_FONTS"),
+            panel_url=panel_url(env),
+            pdf_fonts=pdf_fonts(env),
             order_hold=timedelta(hours=_integer(env, "DOMUS_ORDER_HOLD_HOURS", 24, minimum=1, maximum=720)),
             max_unpaid_orders=_integer(
                 env, "DOMUS_MAX_UNPAID_ORDERS", cls.max_unpaid_orders, minimum=1, maximum=10_000
@@ -83,6 +86,24 @@ def text(env: Mapping[str, str], name: str) -> str | None:
 def boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     """Read a variable that says yes or no."""
     return _boolean(env, name, default)
+
+
+def panel_url(env: Mapping[str, str]) -> str:
+    """Read where customers reach the panel; never taken from a request, whose sender could name any address."""
+    url = (_value(env, "DOMUS_PANEL_URL") or "").rstrip("/")
+    if url and not url.startswith(("https://", "http://")):
+        raise ConfigurationError(f"DOMUS_PANEL_URL is {url!r}; write it like https://panel.example.org.")
+    return url
+
+
+def pdf_fonts(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """Read which further fonts documents may use."""
+    return _files(env, "DOMUS_PDF_FONTS")
+
+
+def number(env: Mapping[str, str], name: str, default: int, *, minimum: int = 0, maximum: int) -> int:
+    """Read a variable that is a whole number."""
+    return _integer(env, name, default, minimum=minimum, maximum=maximum)
 
 
 def all_or_none(env: Mapping[str, str], *names: str) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ from domus.accounts.actor import Actor
 from domus.billing.states import change_order_state
 from domus.placement import services as placement
 from domus.provisioning import jobs
+from domus.provisioning.handover import tell_ready
 from domus.provisioning.models import JobKind
 from domus.provisioning.reports import InstallJob, PowerSeen, VpsSeen
 from domus.vps import services as vps_services
@@ -185,7 +186,8 @@ def _is_handed_over(vps: Vps, seen: VpsSeen) -> bool:
 def _hand_over(witness: Witness, vps: Vps) -> None:
     session, actor, now = witness.session, witness.actor, witness.now
     vps_services.transition(session, vps.id, "activate", actor=actor, now=now)
-    change_order_state(session, vps.order_id, "fulfil", actor=actor, now=now)
+    if change_order_state(session, vps.order_id, "fulfil", actor=actor, now=now):
+        tell_ready(session, vps, now=now)
     jobs.finish_late(session, vps.id, revision=vps.revision, now=now)
 
 

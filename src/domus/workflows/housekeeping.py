@@ -7,13 +7,18 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from domus.accounts import throttle
-from domus.accounts.models import LoginFailure, LoginSession
+from domus.accounts.models import LoginFailure, LoginSession, PasswordReset
 from domus.db.engine import Database
 from domus.db.rows import changed_rows
+from domus.mail.models import OutgoingMail
 from domus.provisioning.models import Dom0Run, OutboxMessage
+from domus.workflows.password_reset import REQUEST_LIFE
 
 #: How long what was told to Salt, and what came of it, can be looked up.
 KEEP = timedelta(days=30)
+
+#: How long it can be looked up which mails went out, and what stood in them. Whether one was told is known only as long.
+KEEP_MAILS = timedelta(days=400)
 
 
 def clean_up(db: Database, *, now: datetime) -> int:
@@ -22,6 +27,8 @@ def clean_up(db: Database, *, now: datetime) -> int:
     gone = (
         sa.delete(LoginFailure).where(LoginFailure.at <= now - throttle.WINDOW),
         sa.delete(LoginSession).where(LoginSession.expires_at <= now),
+        sa.delete(PasswordReset).where(PasswordReset.requested_at <= now - REQUEST_LIFE),
+        sa.delete(OutgoingMail).where(OutgoingMail.sent_at <= now - KEEP_MAILS),
         sa.delete(OutboxMessage).where(OutboxMessage.done_at <= old),
         sa.delete(Dom0Run).where(Dom0Run.ended_at <= old),
     )

@@ -47,13 +47,13 @@ class Look:
 def invoice_pdf(db: Database, *, invoice_id: int, look: Look, actor: Actor) -> Pdf:
     """Return an invoice as PDF; strangers get NotFound."""
     with db.reading() as session:
-        return _pdf(invoice_document(session, invoice_id, look=look, actor=actor), look)
+        return as_pdf(invoice_document(session, invoice_id, look=look, actor=actor), look)
 
 
 def credit_note_pdf(db: Database, *, note_id: int, look: Look, actor: Actor) -> Pdf:
     """Return a credit note as PDF; strangers get NotFound."""
     with db.reading() as session:
-        return _pdf(credit_note_document(session, note_id, look=look, actor=actor), look)
+        return as_pdf(credit_note_document(session, note_id, look=look, actor=actor), look)
 
 
 def invoice_document(session: Session, invoice_id: int, *, look: Look, actor: Actor) -> Document:
@@ -97,7 +97,8 @@ def month_as_csv(db: Database, *, month: str, actor: Actor) -> str:
     return out.getvalue()
 
 
-def _pdf(document: Document, look: Look) -> Pdf:
+def as_pdf(document: Document, look: Look) -> Pdf:
+    """Return a document as a file."""
     return Pdf(document.file_name, render(document, extra_fonts=look.extra_fonts))
 
 

@@ -16,6 +16,7 @@ import domus.billing.models
 import domus.catalog.models
 import domus.gateways.models
 import domus.inventory.models
+import domus.mail.models
 import domus.provisioning.models
 import domus.renewals.models
 import domus.tax.models

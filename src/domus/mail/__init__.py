@@ -1,0 +1,1 @@
+"""Mails to customers: what is told when, in which words, and whether it arrived."""

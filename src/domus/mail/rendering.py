@@ -1,0 +1,100 @@
+"""Words with data filled in. Operators write them, so they run in a sandbox that can do nothing but fill in.
+
+No function can be called, no attribute beginning with an underscore read, and nothing multiplied into a text of gigabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import urlize
+from markupsafe import Markup
+
+from domus.core.errors import InvalidInput
+
+MAX_LENGTH = 20_000
+MAX_SUBJECT = 300
+
+_FILTERS = (
+    "capitalize", "d", "default", "e", "escape", "first", "join", "last", "length", "lower", "title", "trim", "upper",
+    "urlize",
+)  # fmt: skip
+
+#: What filling in can raise: the sandbox's refusals, names that are not there, and sums that cannot be made.
+_FAULTS = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError)
+
+_PAGE = Markup(
+    '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head>\n'
+    '<body style="font-family: sans-serif; line-height: 1.5; color: #1a1a1a; max-width: 40em">\n{}\n</body></html>\n'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A template: what is filled in. An empty ``html`` is made from the text."""
+
+    subject: str
+    text: str
+    html: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A template filled in."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Fills in, and nothing else."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self, *, autoescape: bool) -> None:
+        super().__init__(undefined=StrictUndefined, autoescape=autoescape, keep_trailing_newline=False)
+        self.globals.clear()
+        self.filters = {name: self.filters[name] for name in _FILTERS}
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Refuse every call."""
+        return False
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Refuse what makes much out of little."""
+        raise SecurityError(f"{operator} is not allowed in a mail")
+
+
+_TEXT, _HTML = _Sandbox(autoescape=False), _Sandbox(autoescape=True)
+
+
+def fill_in(words: Words, data: Mapping[str, Any]) -> Letter:
+    """Return the letter; raise InvalidInput, with the field and in words, for a template that cannot be filled in."""
+    text = _part(_TEXT, words.text, data, field="text").strip() + "\n"
+    html = _part(_HTML, words.html, data, field="html") if words.html.strip() else html_of(text)
+    subject = " ".join(_part(_TEXT, words.subject, data, field="subject").split())
+    return Letter(subject=subject[:MAX_SUBJECT], text=text, html=html)
+
+
+def html_of(text: str) -> str:
+    """Return a text as HTML: paragraphs where it has empty lines, and addresses that can be clicked."""
+    paragraphs = [paragraph for paragraph in text.strip().split("\n\n") if paragraph.strip()]
+    # urlize escapes the text itself.
+    linked = (Markup(urlize(p, rel="noopener")) for p in paragraphs)  # noqa: S704
+    broken = (Markup("<p>{}</p>").format(p.replace("\n", Markup("<br>\n"))) for p in linked)
+    return str(_PAGE.format(Markup("\n").join(broken)))
+
+
+def _part(sandbox: _Sandbox, source: str, data: Mapping[str, Any], *, field: str) -> str:
+    try:
+        return sandbox.from_string(source).render(dict(data))
+    except _FAULTS as error:
+        line = getattr(error, "lineno", None)
+        where = f" in line {line}" if line else ""
+        raise InvalidInput(f"This cannot be filled in{where}: {error}", field=field) from error

@@ -203,13 +203,13 @@ def test_a_slow_dom0_is_not_asked_again_before_it_could_answer(door: ModuleType,
     desk = Desk(door, shop.db, give_up_after=timedelta(minutes=5))
     begin_after_payment(shop)
     question = (shop.machine.minion_id, "saltutil.find_job", JID)
-    desk.turn(after=timedelta(seconds=3))
-    desk.turn(after=timedelta(seconds=29))
+    desk.turn(after=timedelta(seconds=60))
+    desk.turn(after=timedelta(seconds=119))
     assert desk.called == [question]
     desk.turn(after=timedelta(seconds=1))
     assert desk.called == [question] * 2
     desk.returns(shop.machine.minion_id, "saltutil.find_job", {"fun": "dom0.converge"}, fun_args=[JID])
-    desk.turn(after=timedelta(seconds=3))
+    desk.turn(after=timedelta(seconds=60))
     assert desk.called == [question] * 3
     assert len(work.open_runs(shop.db)) == 1
 

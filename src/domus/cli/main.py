@@ -11,7 +11,7 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from domus.cli import database, documents, listings, mail, people, renewals, seeding, suspensions
+from domus.cli import database, documents, gateways, listings, mail, people, renewals, seeding, suspensions
 from domus.core.errors import DomusError
 
 
@@ -25,6 +25,7 @@ for group in (
     database.db,
     database.ledger,
     documents.invoice,
+    gateways.gateway,
     mail.mail,
     people.operator,
     renewals.renewals,

@@ -79,7 +79,7 @@ def company_name(env: Mapping[str, str]) -> str:
 
 
 def text(env: Mapping[str, str], name: str) -> str | None:
-    """Read a variable, or the file that its ``_FILE`` names; None when neither is set. For parts with settings of their own."""
+    """Read a variable, or the file that its ``_FILE`` names; None when neither is set: for parts with own settings."""
     return _value(env, name)
 
 

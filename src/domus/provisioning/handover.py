@@ -17,11 +17,8 @@ from domus.vps.models import Vps
 def tell_ready(session: Session, vps: Vps, *, now: datetime) -> None:
     """Write the mail that a VPS is running for the first time, with what is needed to log in."""
     order = session.get_one(Order, vps.order_id)
-    addresses = session.scalars(
-        sa.select(IpAddress.address)
-        .where(IpAddress.vps_id == vps.id)
-        .order_by(IpAddress.pool_id, IpAddress.position)
-    )
+    held = sa.select(IpAddress.address).where(IpAddress.vps_id == vps.id)
+    addresses = session.scalars(held.order_by(IpAddress.pool_id, IpAddress.position)).all()
     data = {
         "order": str(order),
         "product": order.price.product.name,

@@ -3,7 +3,7 @@
 import fcntl
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ ORDER_KEY = "/root/order_key"
 MINION_LIMIT_SECONDS = 900.0
 ORDER_LIMIT_SECONDS = 1800.0
 SSHD_LIMIT_SECONDS = 600.0
+CALL_LIMIT_SECONDS = 900
 # An answer of the minion takes tens of seconds when the host is busy, and a look of its beacons one or two.
 ENGINE_OPTIONS = {"give_up_after_seconds": 300}
 BEACON_INTERVAL_SECONDS = 5
@@ -63,6 +64,11 @@ class Ordered:
     status: dict[str, Any]
     seconds_paid_to_ssh: float
 
+    @property
+    def domu_name(self) -> str:
+        """What Xen calls it."""
+        return f"vps-{self.status['vps'][:8]}"
+
 
 class LabWorld:
     """Database, master, panel, and a dom0 in QEMU. Use it as a context manager, from the main thread."""
@@ -74,6 +80,7 @@ class LabWorld:
         image: LabImage | None = None,
         dom0_mem_mib: int = 1024,
         storage_backend: str = "lvm",
+        dom0_changes: Mapping[str, object] | None = None,
         boot_limit_seconds: float = 900,
         say: Callable[[str], None] = print,
     ) -> None:
@@ -81,7 +88,7 @@ class LabWorld:
         self._lab_dir = lab_dir
         self._say = say
         self._image = image
-        self._storage_backend = storage_backend
+        self._dom0_entry = dom0_entry(storage_backend) | dict(dom0_changes or {})
         self._lock: IO[str] | None = None
         self.dom0 = LabMachine(
             dom0_mem_mib=dom0_mem_mib,
@@ -128,7 +135,7 @@ class LabWorld:
     def _start_stack(self) -> None:
         self.stack.start()
         seed(self.stack.database, [])
-        add_dom0(self.stack.database, LOCATION, dom0_entry(self._storage_backend))
+        add_dom0(self.stack.database, LOCATION, self._dom0_entry)
         self.stack.start_panel(DOMUS_COMPANY_NAME="Domus lab")
 
     def stop(self) -> None:
@@ -158,6 +165,26 @@ class LabWorld:
     def in_guest(self, vps: Ordered, *argv: str) -> str:
         """Run a command in a guest, logged in with the order's key; return what it said."""
         return self.dom0.ssh_to_guest(vps.address, argv, key_path=ORDER_KEY).stdout.strip()
+
+    def boot_of(self, vps: Ordered) -> str | None:
+        """Return the name of a guest's present boot, or None while it lets nobody in."""
+        try:
+            return self.in_guest(vps, "cat", "/proc/sys/kernel/random/boot_id")
+        except LabError:
+            return None
+
+    def let_guest(self, vps: Ordered, verb: str) -> None:
+        """Let a guest ``reboot`` or ``poweroff`` itself, a moment after this log-in has ended."""
+        soon = ("--on-active=1s", "--timer-property=AccuracySec=100ms")
+        self.in_guest(vps, "systemd-run", "--quiet", *soon, "systemctl", verb)
+
+    def converge(self) -> dict[str, Any]:
+        """Bring about on dom0 what is wanted, as an operator may at any time; return its report."""
+        self.stack.wait_for_dom0(MINION_ID, MINION_LIMIT_SECONDS)
+        report = self.stack.salt.call(MINION_ID, "dom0.converge", seconds=CALL_LIMIT_SECONDS)
+        if not isinstance(report, dict):
+            raise LabError(f"dom0.converge said: {report}")
+        return report
 
     def id_of(self, kind: type[Location] | type[OsTemplate], name: str) -> int:
         """Return the id of a place or an operating system of the catalogue."""

@@ -74,6 +74,7 @@ class Demo:
         people = self._people()
         self.say(f"Starting the panel and {len(DOM0S)} simulated dom0s.")
         self.stack.start_panel(DOMUS_COMPANY_NAME="Domus demo")
+        self.stack.start_mail(DOMUS_COMPANY_NAME="Domus demo")
         for dom0 in DOM0S:
             self.stack.add_minion(dom0.minion_id, simulated=dom0.minion_options())
         for dom0 in DOM0S:
@@ -108,6 +109,9 @@ class Demo:
         for who in ("operator", "customer"):
             self.say(f"  {who:9} {url}/login   {people[who].email}   {people[who].password}")
         self.say(f"\n  These, and the root password of each order, are kept in {self.root / 'credentials'}.")
+        self.say(
+            f"  Mails are files in {self.stack.mail_folder}, and stand in the operator panel under Mail."
+        )
         self.say("  In another terminal: .venv/bin/salt-run domus.vps   .venv/bin/salt '*' dom0.report")
         self.say("  Ctrl-C ends everything.")
 

@@ -33,6 +33,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 # Salt alone takes 3 to 5 seconds on an idle machine, and was seen to take 17 on a busy one.
 ANSWER_LIMIT_SECONDS = 90.0
 REMIND_AFTER_SECONDS = 30.0
+MAIL_EVERY_SECONDS = 2
 PORT_NAMES = ("publish", "return", "panel")
 
 
@@ -74,6 +75,7 @@ class Stack:
         self._master: Process | None = None
         self._minions: dict[str, Process] = {}
         self._panel: Panel | None = None
+        self._mail: Process | None = None
         self._database: Database | None = None
         self._client: SaltClient | None = None
         self._started_at: dict[str, str] = {}
@@ -163,13 +165,14 @@ class Stack:
 
     def stop(self) -> None:
         """End everything that was started, the master last."""
-        processes = [*([self._panel.process] if self._panel else []), *self._minions.values()]
+        doors = [*([self._panel.process] if self._panel else []), *([self._mail] if self._mail else [])]
+        processes = [*doors, *self._minions.values()]
         # All at once: a minion alone takes five seconds to go.
         for process in processes:
             process.ask_to_end()
         for process in (*processes, *([self._master] if self._master else [])):
             process.stop()
-        self._panel, self._master = None, None
+        self._panel, self._mail, self._master = None, None, None
         self._minions.clear()
         if self._client is not None:
             self._client.close()
@@ -231,11 +234,30 @@ class Stack:
                     "DOMUS_SECRET_KEY_FILE": str(self.root / "secret_key"),
                     "DOMUS_SECURE_COOKIES": "no",
                     "DOMUS_TEST_GATEWAY": "yes",
+                    "DOMUS_PANEL_URL": f"http://{LOOPBACK}:{self.ports['panel']}",
                     **environment,
                 },
             )
         self._panel.start()
         return self._panel
+
+    @property
+    def mail_folder(self) -> Path:
+        """Return where mails end up: each is a file, and none leaves this machine."""
+        return self.root / "mail"
+
+    def start_mail(self, **environment: str) -> None:
+        """Start what sends mails, into `mail_folder`."""
+        program = Path(sys.executable).with_name("domus")
+        argv = [str(program), "mail", "run", "--every", str(MAIL_EVERY_SECONDS)]
+        known = {
+            "DOMUS_DATABASE_URL_FILE": str(self.root / "database_url"),
+            "DOMUS_MAIL_FOLDER": str(self.mail_folder),
+            "DOMUS_MAIL_FROM": "shop@domus.example",
+            "DOMUS_PANEL_URL": f"http://{LOOPBACK}:{self.ports['panel']}",
+        }
+        self._mail = self._process_factory("mail", argv, {**known, **environment})
+        self._mail.start()
 
     # Minions
 

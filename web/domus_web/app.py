@@ -15,7 +15,7 @@ from domus.core.settings import Settings
 from domus.db.engine import Database
 from domus.gateways.registry import Gateways, gateways_from
 from domus_web import customer, errors, filters, headers, operator, webhooks
-from domus_web.auth import sessions
+from domus_web.auth import resets, sessions
 from domus_web.auth.views import blueprint as auth_blueprint
 from domus_web.context import EXTENSION, Parts, current_db, user_or_none
 
@@ -51,6 +51,7 @@ def create_app(settings: Settings, db: Database | None = None, gateways: Gateway
 
 def _register_pages(app: Flask) -> None:
     app.register_blueprint(auth_blueprint)
+    app.register_blueprint(resets.blueprint)
     customer.register(app)
     operator.init_app(app)
     # Gateways prove who they are by a signature; they have no form and no session.

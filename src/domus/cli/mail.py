@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import Counter
 
 import click
 
@@ -13,6 +12,7 @@ from domus.cli.context import opened_database
 from domus.core.clock import utc_now
 from domus.core.errors import ConfigurationError
 from domus.core.settings import company_name, panel_url, pdf_fonts, text
+from domus.db.engine import Database
 from domus.mail.composing import Sender
 from domus.mail.delivery import Delivery, DeliveryUnavailable, delivery_from_env, sender_from_env
 from domus.workflows import mail as workflow
@@ -35,24 +35,29 @@ def run(every: int | None) -> None:
     if delivery is None:
         raise ConfigurationError("Mails have no way to go: set DOMUS_SMTP_HOST, or DOMUS_MAIL_FOLDER.")
     look = _look()
-    if every is None:
-        click.echo(json.dumps(_send(delivery, look)))
-        return
-    while True:
-        try:
-            done = _send(delivery, look)
-        except DeliveryUnavailable as error:
-            click.echo(f"domus: {error}", err=True)
-        else:
-            if any(done.values()):
-                click.echo(json.dumps(done))
-        time.sleep(every)
-
-
-def _send(delivery: Delivery, look: MailLook) -> Counter[str]:
     with opened_database() as database:
-        done = workflow.send_due(database, delivery, look, clock=utc_now)
-    return Counter({name: done[name] for name in ("sent", "refused", "given_up")})
+        if every is None:
+            click.echo(json.dumps(_send(database, delivery, look)))
+            return
+        while True:
+            _keep_sending(database, delivery, look)
+            time.sleep(every)
+
+
+def _keep_sending(database: Database, delivery: Delivery, look: MailLook) -> None:
+    """Send what is due; a mail server that is away for a while is a line in the log and no end."""
+    try:
+        done = _send(database, delivery, look)
+    except DeliveryUnavailable as error:
+        click.echo(f"domus: {error}", err=True)
+    else:
+        if any(done.values()):
+            click.echo(json.dumps(done))
+
+
+def _send(database: Database, delivery: Delivery, look: MailLook) -> dict[str, int]:
+    done = workflow.send_due(database, delivery, look, clock=utc_now)
+    return {name: done[name] for name in ("sent", "refused", "given_up")}
 
 
 def _look() -> MailLook:

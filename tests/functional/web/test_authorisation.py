@@ -25,6 +25,8 @@ PUBLIC = {
     "auth.sign_up",
     "auth.log_out",
     "webhooks.receive",
+    "resets.ask",
+    "resets.choose",
 }
 #: Open to whoever is logged in.
 ANYBODY = {"auth.change_password"}

@@ -9,7 +9,7 @@ from tests.support.shop import Shop
 LISTS = (
     "vps", "orders", "jobs", "accounts", "users", "dom0s", "locations", "pools", "addresses", "products", "prices",
     "templates", "invoices", "payments", "ledger", "audit", "messages", "runs",
-    "companies", "invoicing", "tax-rates", "credit-notes",
+    "companies", "invoicing", "tax-rates", "credit-notes", "mails", "mail-templates",
 )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def test_what_is_a_record_can_be_neither_made_nor_changed_nor_deleted(olga: Visi
         "orders",
         "invoices",
         "credit-notes",
+        "mails",
         "payments",
         "ledger",
         "audit",

@@ -21,7 +21,7 @@ _PAGES = {
     "account": "accounts", "user": "users", "vps": "vps", "order": "orders", "product": "products",
     "price": "prices", "template": "templates", "location": "locations", "dom0": "dom0s",
     "pool": "pools", "address": "addresses", "company": "companies", "invoicing": "invoicing",
-    "rate": "tax-rates",
+    "rate": "tax-rates", "mail": "mails",
 }  # fmt: skip
 
 

@@ -44,3 +44,20 @@ class ChangePasswordForm(Form):
     again = PasswordField(
         "New password again", [EqualTo("new", "The two new passwords differ."), Length(max=MAX_PASSWORD)]
     )
+
+
+class AskResetForm(Form):
+    """Whose password was forgotten."""
+
+    email = EmailField(
+        "E-mail", [DataRequired("Enter your e-mail address."), Length(max=254)], filters=[strip]
+    )
+
+
+class ResetForm(Form):
+    """A new password, twice."""
+
+    new = PasswordField("New password", [DataRequired("Choose a new password."), Length(max=MAX_PASSWORD)])
+    again = PasswordField(
+        "New password again", [EqualTo("new", "The two new passwords differ."), Length(max=MAX_PASSWORD)]
+    )

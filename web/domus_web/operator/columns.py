@@ -21,11 +21,11 @@ NOTHING = Markup('<span class="muted" aria-label="none">\N{EN DASH}</span>')
 #: The tone of every state that a list shows; the look of each is set in the style sheet.
 TONES = {
     "active": "ok", "paid": "ok", "fulfilled": "ok", "done": "ok", "confirmed": "ok",
-    "free": "ok", "assigned": "", "booked": "ok",
+    "sent": "ok", "free": "ok", "assigned": "", "booked": "ok",
     "placed": "warning", "open": "warning", "reserved": "warning", "draining": "warning", "maintenance": "warning",
     "quarantined": "warning", "paused": "warning", "refunded": "warning",
-    "provisioning": "busy", "queued": "busy", "running": "busy", "removing": "busy",
-    "provision_failed": "danger", "failed": "danger", "lost": "danger", "crashed": "danger",
+    "provisioning": "busy", "queued": "busy", "waiting": "busy", "running": "busy", "removing": "busy",
+    "provision_failed": "danger", "failed": "danger", "given_up": "danger", "lost": "danger", "crashed": "danger",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from domus.accounts.models import Account, AuditEvent, User
 from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment
 from domus.catalog.models import OsTemplate, Price, Product
 from domus.inventory.models import Dom0, IpAddress, IpPool, Location
+from domus.mail.models import MailTemplate, OutgoingMail
 from domus.provisioning.models import Dom0Run, Job, OutboxMessage
 from domus.tax.models import Company, InvoicingCountry, TaxRate
 from domus.vps.models import Vps
@@ -17,6 +18,7 @@ from domus_web.admin.dom0s import Dom0View
 from domus_web.admin.jobs import JobView
 from domus_web.admin.locations import LocationView
 from domus_web.admin.logs import AuditView, OutboxView, RunView
+from domus_web.admin.mails import MailTemplateView, MailView
 from domus_web.admin.orders import OrderView
 from domus_web.admin.os_templates import OsTemplateView
 from domus_web.admin.pools import PoolView
@@ -71,6 +73,13 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Companies", Company, CompanyView, "companies"),
             ("Invoicing", InvoicingCountry, InvoicingView, "invoicing"),
             ("Tax rates", TaxRate, RateView, "tax-rates"),
+        ),
+    ),
+    (
+        "Mail",
+        (
+            ("Mails", OutgoingMail, MailView, "mails"),
+            ("Words", MailTemplate, MailTemplateView, "mail-templates"),
         ),
     ),
     (

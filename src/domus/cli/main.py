@@ -11,7 +11,18 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from domus.cli import database, documents, gateways, listings, mail, people, renewals, seeding, suspensions
+from domus.cli import (
+    bank,
+    database,
+    documents,
+    gateways,
+    listings,
+    mail,
+    people,
+    renewals,
+    seeding,
+    suspensions,
+)
 from domus.core.errors import DomusError
 
 
@@ -22,6 +33,7 @@ def cli() -> None:
 
 
 for group in (
+    bank.bank,
     database.db,
     database.ledger,
     documents.invoice,

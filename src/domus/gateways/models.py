@@ -227,3 +227,67 @@ class Dispute(Base):
 
     payment: Mapped[Payment] = relationship()
     account: Mapped[Account] = relationship()
+
+
+class BankStatement(Base):
+    """A file of the bank's that was read; the same file is known again by its digest."""
+
+    __tablename__ = "bank_statement"
+
+    id: Mapped[big_pk]
+    digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    file_name: Mapped[str] = mapped_column(sa.String(200))
+    kind: Mapped[str] = mapped_column(sa.String(32))
+    iban: Mapped[str] = mapped_column(sa.String(40))
+    skipped: Mapped[int]
+    imported_at: Mapped[datetime]
+    imported_by: Mapped[str] = mapped_column(sa.String(300))
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class LineState(StrEnum):
+    """The way of a line of a statement."""
+
+    NEW = "new"
+    """Stored; nobody has looked for its invoice yet."""
+    BOOKED = "booked"
+    UNMATCHED = "unmatched"
+    """Money that belongs to nothing that we can tell: an operator assigns it."""
+    SET_ASIDE = "set_aside"
+    """Not from a customer."""
+
+
+class BankLine(Base):
+    """Money that arrived on our bank account. Each is booked once, however many files list it."""
+
+    __tablename__ = "bank_line"
+    __table_args__ = (sa.Index("ix_bank_line_state_id", "state", "id"),)
+
+    id: Mapped[big_pk]
+    statement_id: Mapped[int] = mapped_column(sa.ForeignKey("bank_statement.id"), index=True)
+    key: Mapped[str] = mapped_column(sa.String(80), unique=True)
+    booked_on: Mapped[date]
+    currency: Mapped[currency_code]
+    amount_minor: Mapped[int]
+    payer: Mapped[str] = mapped_column(sa.String(200))
+    payer_iban: Mapped[str] = mapped_column(sa.String(40))
+    text: Mapped[str] = mapped_column(sa.String(1000))
+    bank_reference: Mapped[str] = mapped_column(sa.String(300))
+    is_reversal: Mapped[bool]
+    state: Mapped[LineState] = enum_column(LineState, name="bank_line_state", default=LineState.NEW)
+    note: Mapped[str] = mapped_column(sa.String(500), default="")
+    payment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("payment.id"), unique=True)
+    decided_at: Mapped[datetime | None]
+
+    statement: Mapped[BankStatement] = relationship()
+    payment: Mapped[Payment | None] = relationship()
+
+    @property
+    def amount(self) -> Money:
+        """Return how much arrived."""
+        return Money(self.amount_minor, self.currency)
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.booked_on:%Y-%m-%d}"

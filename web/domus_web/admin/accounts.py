@@ -9,6 +9,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from domus.accounts.models import Account
+from domus.billing import ledger
 from domus.billing.models import Order
 from domus.catalog.models import Price
 from domus.vps.models import Vps
@@ -74,6 +75,7 @@ class AccountView(OperatorView):
         orders = orders.options(joinedload(Order.price).joinedload(Price.product))
         return {
             **super().details_arguments(model),
+            "prepaid": ledger.balances_of(session, model.id),
             "machines": session.scalars(machines.order_by(Vps.created_at.desc()).limit(ROWS_SHOWN)).all(),
             "orders": session.scalars(orders.order_by(Order.placed_at.desc()).limit(ROWS_SHOWN)).all(),
         }

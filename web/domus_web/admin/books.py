@@ -145,12 +145,21 @@ class CreditNoteView(OperatorView):
         )
 
 
+def _settled(_view: Any, _context: Any, row: Payment, _name: str) -> Markup:
+    """Show the invoice that a payment settled, or whose balance it went to."""
+    if row.invoice is not None:
+        return link("operator_invoices.details_view", row.invoice, id=row.invoice_id)
+    return Markup("{} {}").format(
+        "balance of", link("operator_accounts.details_view", f"account {row.account_id}", id=row.account_id)
+    )
+
+
 class PaymentView(OperatorView):
     """All payments."""
 
     singular = "Payment"
     has_name = False
-    intro = "Money that arrived, and whether it was given back."
+    intro = "Money that arrived, and whether it was given back. What fits no invoice goes to the balance of the account."
     empty_message = "The first paid invoice makes the first payment."
     column_list = (
         "id",
@@ -168,9 +177,7 @@ class PaymentView(OperatorView):
     }  # fmt: skip
     column_formatters = {
         "state": state("state"),
-        "invoice": lambda _v, _c, row, _n: link(
-            "operator_invoices.details_view", row.invoice, id=row.invoice_id
-        ),
+        "invoice": _settled,
         "amount_minor": amount("amount_minor"),
         "reference": machine("reference"),
         "received_at": when("received_at"),

@@ -22,6 +22,7 @@ _PAGES = {
     "price": "prices", "template": "templates", "location": "locations", "dom0": "dom0s",
     "pool": "pools", "address": "addresses", "company": "companies", "invoicing": "invoicing",
     "rate": "tax-rates", "mail": "mails",
+    "gateway_event": "gateway-events", "bank_line": "transfers", "payment": "payments",
 }  # fmt: skip
 
 

@@ -74,7 +74,7 @@ ORDER_ACTS = (
         consequence=lambda order: (
             f"{_sum_of(order)} is booked as given back to {order.account.name}, the contract ends, and the "
             "VPS is shut down and removed with its disk: at once if it was never handed over, after the grace "
-            "time otherwise. Domus books the refund; sending the money back is still yours to do."
+            "time otherwise. Stripe and PayPal are asked to send the money back; what came another way is yours to send."
         ),
     ),
 )

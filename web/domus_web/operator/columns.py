@@ -23,7 +23,7 @@ TONES = {
     "active": "ok", "paid": "ok", "fulfilled": "ok", "done": "ok", "confirmed": "ok",
     "sent": "ok", "free": "ok", "assigned": "", "booked": "ok",
     "placed": "warning", "open": "warning", "reserved": "warning", "draining": "warning", "maintenance": "warning",
-    "quarantined": "warning", "paused": "warning", "refunded": "warning",
+    "quarantined": "warning", "paused": "warning", "refunded": "warning", "unmatched": "warning", "attention": "danger",
     "provisioning": "busy", "queued": "busy", "waiting": "busy", "running": "busy", "removing": "busy",
     "provision_failed": "danger", "failed": "danger", "given_up": "danger", "lost": "danger", "crashed": "danger",
 }  # fmt: skip

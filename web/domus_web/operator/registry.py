@@ -5,6 +5,7 @@ from __future__ import annotations
 from domus.accounts.models import Account, AuditEvent, User
 from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment
 from domus.catalog.models import OsTemplate, Price, Product
+from domus.gateways.models import BankLine, Dispute, GatewayEvent, GatewayRefund, GatewayRefusal
 from domus.inventory.models import Dom0, IpAddress, IpPool, Location
 from domus.mail.models import MailTemplate, OutgoingMail
 from domus.provisioning.models import Dom0Run, Job, OutboxMessage
@@ -15,6 +16,13 @@ from domus_web.admin.addresses import AddressView
 from domus_web.admin.books import CreditNoteView, InvoiceView, LedgerView, PaymentView
 from domus_web.admin.companies import CompanyView, InvoicingView, RateView
 from domus_web.admin.dom0s import Dom0View
+from domus_web.admin.gateways import (
+    BankLineView,
+    DisputeView,
+    GatewayEventView,
+    RefundView,
+    RefusalView,
+)
 from domus_web.admin.jobs import JobView
 from domus_web.admin.locations import LocationView
 from domus_web.admin.logs import AuditView, OutboxView, RunView
@@ -73,6 +81,16 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Companies", Company, CompanyView, "companies"),
             ("Invoicing", InvoicingCountry, InvoicingView, "invoicing"),
             ("Tax rates", TaxRate, RateView, "tax-rates"),
+        ),
+    ),
+    (
+        "Gateways",
+        (
+            ("Transfers", BankLine, BankLineView, "transfers"),
+            ("Events", GatewayEvent, GatewayEventView, "gateway-events"),
+            ("Turned away", GatewayRefusal, RefusalView, "refusals"),
+            ("Refunds", GatewayRefund, RefundView, "refunds"),
+            ("Disputes", Dispute, DisputeView, "disputes"),
         ),
     ),
     (

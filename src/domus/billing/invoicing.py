@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from domus.accounts.models import Account
+from domus.billing.invoice_mails import tell_paid
 from domus.billing.models import CreditNote, Invoice, InvoiceLine, InvoiceState, Order
 from domus.billing.numbers import CREDIT, INVOICE, next_document
 from domus.billing.parties import Party, buyer_of, seller_of
@@ -108,14 +109,7 @@ def finalise(session: Session, invoice: Invoice, *, now: datetime) -> None:
     invoice.state = InvoiceState.PAID
     invoice.paid_at = now
     session.flush()
-    mail.enqueue(
-        session, "invoice", session.get_one(Account, invoice.account_id),
-        {
-            "number": number, "amount": invoice.gross, "order": "" if invoice.order is None else str(invoice.order),
-            "path": f"/invoices/{invoice.id}",
-        },
-        cause=f"invoice:{invoice.id}", attachments=[f"invoice:{invoice.id}"], now=now,
-    )  # fmt: skip
+    tell_paid(session, [invoice.id], now=now)
 
 
 def credit(

@@ -21,6 +21,7 @@ from domus.billing.models import Subscription
 from domus.core.errors import Conflict
 from domus.db.rows import changed_rows
 from domus.renewals import queries
+from domus.renewals.mails import tell_steps
 from domus.renewals.models import DunningStep, Renewal, StepKind, SubscriptionHold
 from domus.renewals.opening import line_text, refuse_nothing
 from domus.renewals.prices import Offer
@@ -111,7 +112,10 @@ def withdraw_open(session: Session, contract: Subscription, *, now: datetime) ->
 def record_steps(
     session: Session, contracts: Sequence[Any], kind: StepKind, day: int, *, now: datetime
 ) -> int:
-    """Note that a step was taken about contracts (rows of `queries`); return for how many it was the first time."""
+    """Note that a step was taken about contracts (rows of `queries`), and tell the customers.
+
+    Returns for how many it was the first time.
+    """
     rows = [
         {
             "subscription_id": row.id,
@@ -125,7 +129,9 @@ def record_steps(
     ]
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(DunningStep).on_conflict_do_nothing().returning(DunningStep.id)
-    return len(session.scalars(statement, rows).all()) if rows else 0
+    noted = session.scalars(statement, rows).all() if rows else []
+    tell_steps(session, noted, kind, now=now)
+    return len(noted)
 
 
 def hold(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
 from domus.billing import ledger
+from domus.billing.invoice_mails import tell_paid
 from domus.billing.invoicing import may_be_renamed
 from domus.billing.ledger import Booking
 from domus.billing.models import Invoice, InvoiceState, LedgerEntry, Payment, PaymentState, Subscription
@@ -35,6 +36,7 @@ def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Ac
     ledger.book_many(session, _bookings(paid, payments), actor=actor, now=now)
     _number(session, paid, now=now)
     _extend(session, paid, now=now)
+    tell_paid(session, [row.id for row in paid], now=now)
     return len(paid)
 
 

@@ -54,6 +54,9 @@ def postgresql_programs() -> Path | None:
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
+_NOT_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
 @dataclass
 class PostgresServer:
     """A running server; ``new_database`` clones the migrated template."""
@@ -99,8 +102,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres(programs: Path) -> Iterator[PostgresServer]:
-    """Start a PostgreSQL server on a free loopback port in a new folder under /tmp; stop it and remove all at the end."""
+def running_postgres(programs: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+    """Start a PostgreSQL server on a free loopback port in a new folder under /tmp; stop it and remove all at the end.
+
+    A durable one, for benchmarks, writes to disk what it promises to.
+    """
     # A Unix socket's path may have 107 characters, which pytest's own folders can exceed.
     folder = Path(tempfile.mkdtemp(prefix="domus-pg-"))
     data = folder / "data"
@@ -118,7 +124,8 @@ def running_postgres(programs: Path) -> Iterator[PostgresServer]:
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync",
         )  # fmt: skip
         port = _free_port()
-        settings = _SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
+        kept = {name: value for name, value in _SETTINGS.items() if not durable or name not in _NOT_DURABLE}
+        settings = kept | {"port": str(port), "unix_socket_directories": str(folder)}
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
         _call(control, "start", "--wait", "--pgdata", data, "--log", folder / "log", "--silent")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.actor import Actor
 from domus.billing.models import LedgerEntry, LedgerTransaction
 from domus.core.money import Money
+from domus.db.bulk import insert_rows, take_ids
 
 REVENUE = "revenue"
 TAX = "tax"
@@ -103,31 +104,26 @@ def book_many(session: Session, bookings: Sequence[Booking], *, actor: Actor, no
     for booking in bookings:
         if sum(minor for _, minor in booking.entries) or not any(minor for _, minor in booking.entries):
             raise ValueError(f"booking {booking.reference} does not balance")
-    rows = [
-        {
-            "at": now,
-            "kind": booking.kind,
-            "reference": booking.reference,
-            "actor": actor.name,
-            "details": dict(booking.details),
-        }
-        for booking in bookings
-    ]
-    insert = sa.insert(LedgerTransaction).returning(LedgerTransaction.id, sort_by_parameter_order=True)
-    keys = session.scalars(insert, rows).all()
-    session.execute(
-        sa.insert(LedgerEntry),
-        [
-            {
-                "transaction_id": key,
-                "ledger_account": account,
-                "currency": booking.currency,
-                "amount_minor": minor,
-            }
+    keys = take_ids(session, LedgerTransaction, len(bookings))
+    insert_rows(
+        session,
+        LedgerTransaction,
+        ("id", "at", "kind", "reference", "actor", "details"),
+        (
+            (key, now, booking.kind, booking.reference, actor.name, dict(booking.details))
+            for key, booking in zip(keys, bookings, strict=True)
+        ),
+    )
+    insert_rows(
+        session,
+        LedgerEntry,
+        ("transaction_id", "ledger_account", "currency", "amount_minor"),
+        (
+            (key, account, booking.currency, minor)
             for key, booking in zip(keys, bookings, strict=True)
             for account, minor in booking.entries
             if minor
-        ],
+        ),
     )
 
 

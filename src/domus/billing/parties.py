@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from domus.accounts.models import Account
@@ -25,7 +25,7 @@ class Party:
 
     def as_stored(self) -> dict[str, Any]:
         """Return what goes into the database's column."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> Party:

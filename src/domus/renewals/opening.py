@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from domus.accounts.models import Account
 from domus.billing.invoicing import invoice_columns
 from domus.billing.models import Invoice, InvoiceLine
+from domus.billing.parties import buyer_of
 from domus.core.errors import Conflict, DomusError
 from domus.core.money import Money
+from domus.db.bulk import insert_rows, take_ids
 from domus.renewals.models import Renewal
 from domus.renewals.prices import Offer, PriceList
 from domus.tax import queries as tax_queries
@@ -46,7 +48,7 @@ class Sales:
         self._by_country = {country: by_id[company_id] for country, company_id in named}
         self._default = next(company for company in companies if company.is_default)
         self._decisions: dict[tuple[str, str], tuple[Company, Decision]] = {}
-        self._amounts: dict[tuple[Money, int, Decision], tuple[Money, Money]] = {}
+        self._frames: dict[tuple[Money, str, str, str], dict[str, Any]] = {}
 
     def to(self, account: Account) -> tuple[Company, Decision]:
         """Return who invoices an account, with which tax; raise PreconditionFailed when its rate is not known."""
@@ -58,12 +60,17 @@ class Sales:
             self._decisions[key] = company, decide(seller, buyer, rates=self._rates, on=self._on)
         return self._decisions[key]
 
-    def amounts(self, price: Money, company: Company, decision: Decision) -> tuple[Money, Money]:
-        """Return net and tax of a price."""
-        key = (price, company.id, decision)
-        if key not in self._amounts:
-            [self._amounts[key]] = net_and_tax([price], decision, include_tax=company.prices_include_tax)
-        return self._amounts[key]
+    def invoice(self, price: Money, account: Account, *, now: datetime) -> dict[str, Any]:
+        """Return the columns of an account's invoice over one price, as `invoice_columns` does."""
+        key = (price, account.country, account.vat_number, account.language)
+        frame = self._frames.get(key)
+        if frame is None:
+            refuse_nothing(price)
+            company, decision = self.to(account)
+            amounts = net_and_tax([price], decision, include_tax=company.prices_include_tax)
+            frame = self._frames[key] = invoice_columns(account, company, decision, amounts, now=now)
+        # All else is the same for everybody who bears the same tax.
+        return frame | {"account_id": account.id, "buyer": buyer_of(account).as_stored()}
 
 
 def open_renewals(
@@ -75,39 +82,30 @@ def open_renewals(
     """
     accounts = _accounts(session, {row.account_id for row in contracts})
     invoices: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
-    renewals: list[dict[str, Any]] = []
+    lines: list[tuple[str, int, int]] = []
+    renewals: list[tuple[int, int, date, date]] = []
     faults: list[Fault] = []
     for row in contracts:
         offer = prices.offers[row.price_id]
         account = accounts[row.account_id]
         try:
             ends_on = offer.period.end(row.paid_until, anchor_day=row.anchor_day)
-            company, decision = sales.to(account)
-            net, tax = sales.amounts(offer.amount, company, decision)
-            refuse_nothing(net + tax)
+            invoice = sales.invoice(offer.amount, account, now=now)
         except (DomusError, ValueError, OverflowError) as error:
             faults.append(Fault(row.id, str(error)))
             continue
-        invoices.append(invoice_columns(account, company, decision, [(net, tax)], now=now))
+        invoices.append(invoice)
         text = line_text(offer, row.hostname, row.paid_until, ends_on)
-        lines.append({"text": text, "net_minor": net.minor, "tax_minor": tax.minor})
-        renewals.append(
-            {
-                "subscription_id": row.id,
-                "price_id": offer.price_id,
-                "starts_on": row.paid_until,
-                "ends_on": ends_on,
-            }
-        )
+        lines.append((text, invoice["net_minor"], invoice["tax_minor"]))
+        renewals.append((row.id, offer.price_id, row.paid_until, ends_on))
     if invoices:
         _insert(session, invoices, lines, renewals)
     return len(invoices), faults
 
 
-def refuse_nothing(gross: Money) -> None:
+def refuse_nothing(price: Money) -> None:
     """Raise Conflict when a renewal would ask for nothing: nobody could ever pay it."""
-    if not gross:
+    if not price:
         raise Conflict(
             "Its renewal costs nothing, so it can be neither asked for nor paid; add a renewal price."
         )
@@ -122,18 +120,35 @@ def line_text(offer: Offer, hostname: str, starts_on: date, ends_on: date) -> st
 def _insert(
     session: Session,
     invoices: Sequence[dict[str, Any]],
-    lines: Sequence[dict[str, Any]],
-    renewals: Sequence[dict[str, Any]],
+    lines: Sequence[tuple[str, int, int]],
+    renewals: Sequence[tuple[int, int, date, date]],
 ) -> None:
-    insert = sa.insert(Invoice).returning(Invoice.id, sort_by_parameter_order=True)
-    ids = session.scalars(insert, list(invoices)).all()
-    session.execute(
-        sa.insert(InvoiceLine), [line | {"invoice_id": key} for key, line in zip(ids, lines, strict=True)]
+    ids = take_ids(session, Invoice, len(invoices))
+    names = tuple(invoices[0])
+    insert_rows(
+        session,
+        Invoice,
+        ("id", *names),
+        ((key, *invoice.values()) for key, invoice in zip(ids, invoices, strict=True)),
     )
-    session.execute(
-        sa.insert(Renewal), [one | {"invoice_id": key} for key, one in zip(ids, renewals, strict=True)]
+    insert_rows(
+        session,
+        InvoiceLine,
+        ("invoice_id", "text", "net_minor", "tax_minor"),
+        ((key, *line) for key, line in zip(ids, lines, strict=True)),
+    )
+    insert_rows(
+        session,
+        Renewal,
+        ("invoice_id", "subscription_id", "price_id", "starts_on", "ends_on"),
+        ((key, *renewal) for key, renewal in zip(ids, renewals, strict=True)),
     )
 
 
-def _accounts(session: Session, ids: set[int]) -> dict[int, Account]:
-    return {row.id: row for row in session.scalars(sa.select(Account).where(Account.id.in_(ids)))}
+def _accounts(session: Session, ids: set[int]) -> dict[int, Any]:
+    """Return what an invoice says of these accounts, as rows: objects would cost more than all the rest."""
+    columns = (
+        Account.id, Account.name, Account.company, Account.address, Account.country, Account.email,
+        Account.vat_number, Account.language,
+    )  # fmt: skip
+    return {row.id: row for row in session.execute(sa.select(*columns).where(Account.id.in_(ids)))}

@@ -18,7 +18,7 @@ from domus.billing.ledger import Booking
 from domus.billing.models import Invoice, InvoiceState, LedgerEntry, Payment, PaymentState, Subscription
 from domus.billing.numbers import INVOICE, next_documents
 from domus.billing.parties import buyer_of, seller_of
-from domus.core.errors import Conflict
+from domus.db.bulk import insert_rows, take_ids, update_rows
 from domus.renewals.models import Renewal
 from domus.tax.models import Company
 
@@ -63,21 +63,24 @@ def _affordable(session: Session, renewals: Sequence[Any]) -> list[Any]:
 
 
 def _add_payments(session: Session, paid: Sequence[Any], *, now: datetime) -> Sequence[int]:
-    insert = sa.insert(Payment).returning(Payment.id, sort_by_parameter_order=True)
-    rows = [
-        {
-            "invoice_id": row.id,
-            "account_id": row.account_id,
-            "gateway": ledger.FROM_BALANCE,
-            "reference": _reference(row),
-            "state": PaymentState.CONFIRMED,
-            "currency": row.currency,
-            "amount_minor": row.gross_minor,
-            "received_at": now,
-        }
-        for row in paid
-    ]
-    return session.scalars(insert, rows).all()
+    ids = take_ids(session, Payment, len(paid))
+    columns = (
+        "id", "invoice_id", "account_id", "gateway", "reference", "state", "currency", "amount_minor", "received_at"
+    )  # fmt: skip
+    state = PaymentState.CONFIRMED
+    insert_rows(
+        session,
+        Payment,
+        columns,
+        (
+            (
+                key, row.id, row.account_id, ledger.FROM_BALANCE, _reference(row), state, row.currency,
+                row.gross_minor, now,
+            )
+            for key, row in zip(ids, paid, strict=True)
+        ),
+    )  # fmt: skip
+    return ids
 
 
 def _bookings(paid: Sequence[Any], payments: Sequence[int]) -> list[Booking]:
@@ -96,7 +99,7 @@ def _bookings(paid: Sequence[Any], payments: Sequence[int]) -> list[Booking]:
 def _number(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
     """Number the invoices, company by company, and mark them paid; names and addresses become those of this moment."""
     companies = {row.id: row for row in session.scalars(sa.select(Company))}
-    _rename(session, paid, companies)
+    _rename(session, paid, companies, now=now)
     by_company: dict[int | None, list[int]] = {}
     for row in paid:
         by_company.setdefault(row.company_id, []).append(row.id)
@@ -105,26 +108,29 @@ def _number(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
         company = companies.get(company_id) if company_id is not None else None
         prefix, ids = "" if company is None else company.invoice_prefix, by_company[company_id]
         numbers = next_documents(session, INVOICE, prefix, len(ids), now=now)
-        session.execute(
-            sa.update(Invoice),
-            [
-                {"id": key, "number": number, "state": InvoiceState.PAID, "paid_at": now}
-                for key, number in zip(ids, numbers, strict=True)
-            ],
+        update_rows(
+            session,
+            Invoice,
+            ("id", "number", "state", "paid_at"),
+            [(key, number, InvoiceState.PAID, now) for key, number in zip(ids, numbers, strict=True)],
         )
 
 
-def _rename(session: Session, paid: Sequence[Any], companies: dict[int, Company]) -> None:
-    ids = {row.account_id for row in paid}
-    buyers = {row.id: buyer_of(row) for row in session.scalars(sa.select(Account).where(Account.id.in_(ids)))}
+def _rename(session: Session, paid: Sequence[Any], companies: dict[int, Company], *, now: datetime) -> None:
+    """Bring the parties of invoices up to date that were opened before this moment."""
+    older = [row.id for row in paid if row.issued_at != now]
+    if not older:
+        return
     sellers = {key: seller_of(company).as_stored() for key, company in companies.items()}
     changed = []
-    for row in paid:
-        buyer, seller = buyers[row.account_id].as_stored(), sellers.get(row.company_id, row.seller)
-        if (buyer, seller) != (row.buyer, row.seller) and may_be_renamed(row.buyer, buyers[row.account_id]):
-            changed.append({"id": row.id, "buyer": buyer, "seller": seller})
+    query = sa.select(Invoice.id, Invoice.company_id, Invoice.buyer, Invoice.seller, Account)
+    for row in session.execute(query.join(Invoice.account).where(Invoice.id.in_(older))):
+        party = buyer_of(row.Account)
+        buyer, seller = party.as_stored(), sellers.get(row.company_id, row.seller)
+        if (buyer, seller) != (row.buyer, row.seller) and may_be_renamed(row.buyer, party):
+            changed.append((row.id, buyer, seller))
     if changed:
-        session.execute(sa.update(Invoice), changed)
+        update_rows(session, Invoice, ("id", "buyer", "seller"), changed)
 
 
 def _extend(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
@@ -133,26 +139,9 @@ def _extend(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
         sa.update(Renewal).where(Renewal.invoice_id.in_(ids)).values(settled_at=now),
         execution_options={"synchronize_session": False},
     )
-    fits = (
-        sa.select(Renewal.ends_on)
-        .where(
-            Renewal.subscription_id == Subscription.id,
-            Renewal.starts_on == Subscription.paid_until,
-            Renewal.invoice_id.in_(ids),
-        )
-        .correlate(Subscription)
-        .scalar_subquery()
+    update_rows(
+        session, Subscription, ("id", "paid_until"), [(row.subscription_id, row.ends_on) for row in paid]
     )
-    subscriptions = [row.subscription_id for row in paid]
-    extended = session.scalars(
-        sa.update(Subscription)
-        .where(Subscription.id.in_(subscriptions), fits.is_not(None))
-        .values(paid_until=fits)
-        .returning(Subscription.id),
-        execution_options={"synchronize_session": False},
-    ).all()
-    if len(extended) != len(paid):
-        raise Conflict("A contract is no longer paid until where its renewal begins; nothing was booked.")
 
 
 def _reference(row: Any) -> str:

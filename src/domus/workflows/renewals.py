@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from domus.billing.models import Subscription
+from domus.billing.models import Invoice, Subscription
 from domus.core.errors import Conflict, DomusError
 from domus.core.texts import first_line
 from domus.db.engine import Database
@@ -127,8 +127,8 @@ def _open(
 def _pay(db: Database, gateways: Gateways | None, report: RunReport, *, now: datetime) -> None:
     act = partial(_settle, now=now)
     from_balance = queries.to_pay_from_balance(suspended=False)
-    report.paid += _in_chunks(db, from_balance, Renewal.invoice_id, act, report)
-    for row in _each(db, queries.to_pay_from_balance(suspended=True), Renewal.invoice_id):
+    report.paid += _in_chunks(db, from_balance, Invoice.id, act, report)
+    for row in _each(db, queries.to_pay_from_balance(suspended=True), Invoice.id):
         with _isolated(report, row.subscription_id) as attempt:
             attempt.done = renewals_charging.pay_from_balance(db, invoice_id=row.id, now=now)
         report.paid += attempt.done
@@ -142,7 +142,7 @@ def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[in
 
 def _charge(db: Database, gateways: Gateways, report: RunReport, *, now: datetime) -> None:
     question = queries.to_charge(now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
-    for row in _each(db, question, Renewal.invoice_id):
+    for row in _each(db, question, Invoice.id):
         if not renewals_charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):
             continue
         with _isolated(report, row.subscription_id) as attempt:
@@ -235,37 +235,49 @@ def _in_chunks(db: Database, question: Any, key: Any, act: Act, report: RunRepor
     """Let *act* do the contracts of a question in transactions of a chunk each; return how many it says it did."""
     done, after = 0, 0
     while True:
-        with db.reading() as session:
-            ids = session.scalars(
-                queries.chunk(question.with_only_columns(key), key, after=after, limit=CHUNK)
-            ).all()
+        ids, did = _those(db, question, key, act, report, after=after)
         if not ids:
             return done
-        done += _those(db, question, key, ids, act, report)
-        after = ids[-1]
+        done, after = done + did, ids[-1]
 
 
-def _those(db: Database, question: Any, key: Any, ids: Sequence[int], act: Act, report: RunReport) -> int:
-    """Do certain contracts in one transaction, or each half of them in one of its own when that fails."""
+def _those(
+    db: Database,
+    question: Any,
+    key: Any,
+    act: Act,
+    report: RunReport,
+    *,
+    after: int = 0,
+    only: Sequence[int] | None = None,
+) -> tuple[Sequence[int], int]:
+    """Do the next contracts, or certain ones, in one transaction, or each half of them in one of its own when that fails.
+
+    Returns which they were, and how many were done.
+    """
+    ids: Sequence[int] = ()
     try:
         with db.unit_of_work() as session:
-            # Whoever does one of them at this moment keeps it. Of the others it is asked again whether they are still due.
-            free = queries.lock_free(session, question, key, ids)
-            rows = session.execute(queries.chunk(question, key, only=free, limit=len(ids))).all()
-            done, faults = act(session, rows)
+            # Whoever does one of them at this moment keeps it.
+            mine = queries.chunk(question, key, after=after, only=only, limit=CHUNK)
+            rows = session.execute(
+                mine.with_for_update(of=Subscription, skip_locked=True, key_share=True)
+            ).all()
+            ids = [row.id for row in rows]
+            done, faults = act(session, rows) if rows else (0, [])
     except _FAULTS as error:
-        if _is_offline(error):
+        if _is_offline(error) or not ids:
             raise
         if len(ids) == 1:
             report.fail(Fault(ids[0], _text(error)))
-            return 0
+            return ids, 0
     else:
         for fault in faults:
             report.fail(fault)
-        return done
+        return ids, done
     half = len(ids) // 2
-    first = _those(db, question, key, ids[:half], act, report)
-    return first + _those(db, question, key, ids[half:], act, report)
+    parts = [_those(db, question, key, act, report, only=part)[1] for part in (ids[:half], ids[half:])]
+    return ids, sum(parts)
 
 
 def _is_offline(error: BaseException) -> bool:

@@ -131,7 +131,7 @@ def test_a_customer_who_changed_the_name_has_the_new_one_on_what_is_paid_later(s
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Account).values(name="Acme Inc."))
     prepay(shop, 1000, now=now)
-    run(shop, now)
+    run(shop, now + timedelta(hours=1))
     assert renewals_of(shop, vps)[0].invoice.buyer["name"] == "Acme Inc."
 
 
@@ -142,8 +142,7 @@ def test_a_contract_that_was_moved_meanwhile_takes_no_money(shop, vps):
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Subscription).values(paid_until=now.date() + timedelta(days=100)))
     report = renewals.run(shop.db, now=now)
-    assert (report.paid, report.failed, balance(shop)) == (0, 1, 1000)
-    assert "nothing was booked" in report.faults[0].text
+    assert (report.paid, report.failed, balance(shop)) == (0, 0, 1000)
 
 
 def test_money_from_a_gateway_renews_and_brings_back(shop, vps):

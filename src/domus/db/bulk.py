@@ -1,0 +1,111 @@
+"""Many rows in one go, for work that would take an hour row by row. What it writes is what the models would.
+
+Python-side defaults of columns do not apply here: every column that the database cannot leave out has to be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from domus.db.base import Base
+
+
+def take_ids(session: Session, model: type[Base], count: int) -> Sequence[int]:
+    """Return so many primary keys that nobody else gets, in order."""
+    table = _table(model)
+    (key,) = table.primary_key.columns
+    if session.get_bind().dialect.name == "postgresql":
+        sequence = sa.func.pg_get_serial_sequence(table.name, key.name)
+        numbers = sa.func.generate_series(1, count).table_valued("number")
+        return session.scalars(sa.select(sa.func.nextval(sequence)).select_from(numbers)).all()
+    # A writer is alone on SQLite, and the next key there is the largest one and one more.
+    first = int(session.scalar(sa.select(sa.func.coalesce(sa.func.max(key), 0))) or 0) + 1
+    return range(first, first + count)
+
+
+def insert_rows(
+    session: Session, model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert rows of these attributes of a model: by COPY on PostgreSQL, by one prepared statement on SQLite."""
+    found, prepare = _columns(session, model, columns)
+    names = ", ".join(f'"{column.name}"' for column in found)
+    prepared = map(prepare, rows)
+    table = _table(model).name
+    cursor: Any = session.connection().connection.cursor()
+    try:
+        if session.get_bind().dialect.name == "postgresql":
+            with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+                for row in prepared:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join("?" * len(found))
+            cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', prepared)  # noqa: S608
+    finally:
+        cursor.close()
+
+
+def update_rows(
+    session: Session, model: type[Base], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> int:
+    """Set columns of many rows, each to values of its own; the first column is the key. Return how many were found."""
+    found, prepare = _columns(session, model, columns)
+    prepared = [prepare(row) for row in rows]
+    key, *changed = found
+    table = _table(model).name
+    cursor: Any = session.connection().connection.cursor()
+    try:
+        if session.get_bind().dialect.name == "postgresql":
+            types = [column.type.compile(session.get_bind().dialect) for column in found]
+            arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+            names = ", ".join(f'"{column.name}"' for column in found)
+            sets = ", ".join(f'"{column.name}" = given."{column.name}"' for column in changed)
+            cursor.execute(
+                f'UPDATE "{table}" SET {sets} FROM unnest({arrays}) AS given ({names}) '  # noqa: S608
+                f'WHERE "{table}"."{key.name}" = given."{key.name}"',
+                [list(column) for column in zip(*prepared, strict=True)],
+            )
+        else:
+            sets = ", ".join(f'"{column.name}" = ?' for column in changed)
+            cursor.executemany(
+                f'UPDATE "{table}" SET {sets} WHERE "{key.name}" = ?',  # noqa: S608
+                [(*values, identity) for identity, *values in prepared],
+            )
+        return int(cursor.rowcount)
+    finally:
+        cursor.close()
+
+
+def _columns(
+    session: Session, model: type[Base], names: Sequence[str]
+) -> tuple[list[sa.Column[Any]], Callable[[Sequence[Any]], Sequence[Any]]]:
+    """Return the columns, and what turns values of them into those that the driver takes."""
+    mapper, dialect = sa.inspect(model), session.get_bind().dialect
+    found = [mapper.columns[name] for name in names]
+    processors: list[tuple[int, Callable[[Any], Any]]] = []
+    for place, column in enumerate(found):
+        process = column.type.dialect_impl(dialect).bind_processor(dialect)
+        if process is not None:
+            # The same moment or state stands in all rows of a chunk.
+            is_json = isinstance(column.type, sa.JSON)
+            processors.append((place, process if is_json else lru_cache(maxsize=64)(process)))
+
+    def prepare(row: Sequence[Any]) -> Sequence[Any]:
+        if not processors:
+            return row
+        values = list(row)
+        for place, process in processors:
+            values[place] = process(values[place])
+        return values
+
+    return found, prepare
+
+
+def _table(model: type[Base]) -> sa.Table:
+    table = model.__table__
+    assert isinstance(table, sa.Table)  # noqa: S101 - what every model here has
+    return table

@@ -8,6 +8,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from domus.core.clock import iso_z
+from domus.core.countries import country_names
 from domus.core.money import Money
 from domus.tax.models import percent_text
 
@@ -20,7 +21,7 @@ _DECIMAL_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 def register(app: Flask) -> None:
     """Make the filters known to the templates of *app*."""
-    for function in (money, minor, percent, moment, day, mib, traffic, duration, actor, words):
+    for function in (money, minor, percent, country, moment, day, mib, traffic, duration, actor, words):
         app.add_template_filter(function)
 
 
@@ -41,6 +42,11 @@ def minor(value: int, currency: str) -> Markup:
 def percent(millipercent: int) -> str:
     """Return a rate that is stored in thousandths of a percent, such as ``25.5 %``."""
     return percent_text(millipercent).replace(" ", _NBSP)
+
+
+def country(code: str) -> str:
+    """Return what a country is called."""
+    return country_names().get(code, code)
 
 
 def moment(value: datetime | None, empty: str = "never") -> Markup:

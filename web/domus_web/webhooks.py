@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from domus.core.clock import utc_now
 from domus.core.errors import DomusError, NotFound
 from domus.db.engine import Database
-from domus.gateways.interface import Delivery, DeliveryRefused
+from domus.gateways.interface import Delivery, DeliveryRefused, GatewayUnavailable
 from domus.gateways.registry import Gateways
 from domus.workflows import payments_events
 from domus_web.context import current_db, current_gateways
@@ -34,6 +34,10 @@ def receive(name: str) -> Response:
         return _plain(str(error), 400)
     except NotFound as error:
         return _plain(str(error), 404)
+    except GatewayUnavailable as error:
+        # It could not be checked; the gateway delivers it again.
+        log.warning("a delivery for %s could not be checked: %s", name, error)
+        return _plain("try again later", 503)
     response = _plain("stored" if event_id is not None else "known already", 200)
     if event_id is not None:
         # Whoever delivers waits only a few seconds, and looking things up may take longer. What is not done here, because

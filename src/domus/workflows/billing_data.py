@@ -55,6 +55,11 @@ class TaxQuote:
         return sum((net + tax for net, tax in lines), Money.zero(prices[0].currency))
 
     @property
+    def is_on_top(self) -> bool:
+        """Tell whether prices in the catalogue are lower than what is paid."""
+        return bool(self.decision.country) and not self.prices_include_tax
+
+    @property
     def words(self) -> str:
         """Return a sentence beside a total; nothing where the company charges nobody any tax."""
         if self.decision.rule is Rule.UNTAXED_SELLER:

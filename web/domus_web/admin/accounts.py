@@ -13,7 +13,7 @@ from domus.billing import ledger
 from domus.billing.models import Order
 from domus.catalog.models import Price
 from domus.vps.models import Vps
-from domus_web.operator.columns import NOTHING, plain, when
+from domus_web.operator.columns import NOTHING, lines, plain, when
 from domus_web.operator.reading import reading
 from domus_web.operator.searching import begins_with, parse_number
 from domus_web.operator.view import OperatorView
@@ -44,7 +44,8 @@ class AccountView(OperatorView):
     }  # fmt: skip
     column_formatters = {
         "created_at": when("created_at"),
-        **{name: plain(name) for name in ("company", "address", "country", "vat_number")},
+        **{name: plain(name) for name in ("company", "country", "vat_number")},
+        "address": lines("address"),
         "contacts": _contacts,
     }
     right_columns = ("id",)

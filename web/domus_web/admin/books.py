@@ -38,7 +38,10 @@ class InvoiceView(OperatorView):
 
     singular = "Invoice"
     has_name = False
-    intro = "An invoice is numbered when it is paid; an open one has no number yet."
+    intro = (
+        "An invoice is numbered when it is paid; an open one has no number yet. "
+        "A month of them for the accountant: domus invoice export --month 2026-11."
+    )
     empty_message = "The first order makes the first invoice."
     details_template = "operator/invoice.html"
     column_list = ("number", "state", "account", "order", "gross_minor", "issued_at", "paid_at")
@@ -53,6 +56,7 @@ class InvoiceView(OperatorView):
     )
     column_labels = {
         "id": "Id", "gross_minor": "Amount", "issued_at": "Issued", "paid_at": "Paid", "tax_millipercent": "Tax rate",
+        "tax_rule": "Tax rule", "tax_country": "Tax of", "tax_note": "Note on tax",
     }  # fmt: skip
     column_formatters = {
         "number": lambda _v, _c, row, _n: str(row),

@@ -18,7 +18,7 @@ from domus.tax.services import parse_percent
 from domus.workflows import companies
 from domus_web.operator.acting import ActingView
 from domus_web.operator.acts import Act, ActForm, Doing
-from domus_web.operator.columns import link, plain, status, yes_no
+from domus_web.operator.columns import lines, link, plain, status, yes_no
 from domus_web.operator.editing import Deletable, EditableView, WithLookups
 from domus_web.operator.fields import LookupField, NameLoader
 from domus_web.operator.forms import OperatorForm, long_text, text
@@ -86,14 +86,16 @@ class CompanyView(Deletable, ActingView, EditableView):
     )  # fmt: skip
     column_labels = {
         "email": "E-mail", "vat_number": "VAT number", "invoice_prefix": "Prefix", "one_stop_shop": "One-stop shop",
-        "untaxed_note": "Note where no tax is charged", "is_default": "Invoices",
+        "untaxed_note": "Note where no tax is charged", "is_default": "Invoices", "bank_details": "Bank details",
+        "charges_tax": "Charges tax", "prices_include_tax": "Prices",
     }  # fmt: skip
     column_formatters = {
         **{name: plain(name) for name in (
-            "address", "country", "email", "vat_number", "registration", "bank_details", "invoice_prefix", "untaxed_note",
+            "country", "email", "vat_number", "registration", "invoice_prefix", "untaxed_note",
         )},
         **{name: yes_no(name) for name in ("charges_tax", "one_stop_shop")},
         "prices_include_tax": yes_no("prices_include_tax", "gross", "net"),
+        **{name: lines(name) for name in ("address", "bank_details")},
         "is_default": _default,
     }  # fmt: skip
     default_order = ("id", False)
@@ -186,7 +188,7 @@ class RateView(Deletable, EditableView):
     intro = "Standard rates of value added tax. Invoices keep the rate that they were issued with."
     delete_consequence = "The rate before it holds on. Invoices keep the rate that they were issued with."
     column_list = column_details_list = ("country", "millipercent", "valid_from")
-    column_labels = {"millipercent": "Rate"}
+    column_labels = {"millipercent": "Rate", "valid_from": "Valid from"}
     column_formatters = {
         "millipercent": lambda _v, _c, row, _n: Markup('<span class="num">{}</span>').format(
             percent_text(row.millipercent)

@@ -122,6 +122,15 @@ def plain(attribute: str) -> Formatter:
     return lambda _view, _context, row, _name: escape(getattr(row, attribute)) or NOTHING
 
 
+def lines(attribute: str) -> Formatter:
+    """Show text of several lines as it was entered, or a dash."""
+    return lambda _view, _context, row, _name: (
+        Markup('<span class="lines">{}</span>').format(getattr(row, attribute))
+        if getattr(row, attribute)
+        else NOTHING
+    )
+
+
 def machine(attribute: str) -> Formatter:
     """Show text for machines."""
     return lambda _view, _context, row, _name: code(str(getattr(row, attribute) or ""))

@@ -166,12 +166,10 @@ class LabWorld:
         """Run a command in a guest, logged in with the order's key; return what it said."""
         return self.dom0.ssh_to_guest(vps.address, argv, key_path=ORDER_KEY).stdout.strip()
 
-    def boot_of(self, vps: Ordered) -> str | None:
-        """Return the name of a guest's present boot, or None while it lets nobody in."""
-        try:
-            return self.in_guest(vps, "cat", "/proc/sys/kernel/random/boot_id")
-        except LabError:
-            return None
+    def domain_of(self, vps: Ordered) -> str | None:
+        """Return Xen's number of a VPS's domain, which is another after each start; None while it is off."""
+        found = self.dom0.run(["xl", "domid", vps.domu_name], check=False)
+        return found.stdout.strip() if found.returncode == 0 else None
 
     def let_guest(self, vps: Ordered, verb: str) -> None:
         """Let a guest ``reboot`` or ``poweroff`` itself, a moment after this log-in has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -28,6 +29,12 @@ _GREY, _BLACK = 95, 0
 
 def render(document: Document, *, extra_fonts: Sequence[Path] = ()) -> bytes:
     """Return the document as PDF. Characters that no font has are marked, see ``documents.fonts``."""
+    return _render(document, tuple(extra_fonts))
+
+
+# Setting a page takes half a second of a CPU, and a document that is asked for again is the same.
+@lru_cache(maxsize=64)
+def _render(document: Document, extra_fonts: tuple[Path, ...]) -> bytes:
     sheet = _Sheet(document, extra_fonts)
     sheet.add_page()
     sheet.put_head()

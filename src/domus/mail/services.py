@@ -39,12 +39,13 @@ class TemplateFields:
 class NewMail:
     """One account's mail among many; ``email`` is where it goes when the account names no address of the kind."""
 
-    account_id: int
+    account_id: int | None
     email: str
     language: str
     data: Mapping[str, Any]
-    cause: str
+    cause: str | None
     attachments: Sequence[str] = ()
+    recipients: Sequence[str] | None = None
 
 
 def enqueue(
@@ -57,45 +58,35 @@ def enqueue(
     attachments: Sequence[str] = (),
     recipients: Sequence[str] | None = None,
     now: datetime,
-) -> list[OutgoingMail]:
+) -> int:
     """Write a mail of an event into the outbox, one for each address; it is sent after the transaction is committed.
 
     ``data`` has the names that the event's example has; Money and days are written as the account's language does. A
     ``path`` in it becomes ``url``, an address of the panel. Of one ``cause`` (``renewal:12:after:3``) an address gets one
-    mail, however often it is told. Who gets it, the account's contacts say, unless ``recipients`` are given.
+    mail, however often it is told. Who gets it, the account's contacts say, unless ``recipients`` are given. Returns how
+    many were written.
     """
-    kind = EVENTS[event]
-    language = DEFAULT_LANGUAGE if account is None else account.language
-    plain = _filled(kind, data, language)
-    addresses = _addresses(session, kind.contact, account) if recipients is None else recipients
-    mails = [
-        OutgoingMail(
-            account_id=None if account is None else account.id,
-            event=event,
-            language=language,
-            recipient=address,
-            cause=cause,
-            data=plain,
-            attachments=list(attachments),
-            next_attempt_at=now,
-            created_at=now,
-        )
-        for address in addresses
-        if not _was_told(session, cause, address)
-    ]
-    session.add_all(mails)
-    return mails
+    if account is None and recipients is None:
+        raise ValueError("a mail without an account needs recipients")
+    letter = NewMail(
+        account_id=None if account is None else account.id,
+        email="" if account is None else account.email,
+        language=DEFAULT_LANGUAGE if account is None else account.language,
+        data=data,
+        cause=cause,
+        attachments=attachments,
+        recipients=recipients,
+    )
+    return enqueue_many(session, event, [letter], now=now)
 
 
 def enqueue_many(session: Session, event: str, letters: Sequence[NewMail], *, now: datetime) -> int:
-    """Write mails of one event to many accounts in a few statements; return how many were written.
-
-    It is `enqueue` for runs over thousands of contracts; each letter has a cause, and one that was told is passed over.
-    """
+    """Write mails of one event to many accounts in two statements; return how many were written. See `enqueue`."""
     if not letters:
         return 0
     kind = EVENTS[event]
-    contacts = _contacts(session, kind.contact, {letter.account_id for letter in letters})
+    asked = {one.account_id for one in letters if one.recipients is None and one.account_id is not None}
+    contacts = _contacts(session, kind.contact, asked)
     rows = [
         {
             "message_id": uuid.uuid4(),
@@ -110,7 +101,7 @@ def enqueue_many(session: Session, event: str, letters: Sequence[NewMail], *, no
             "created_at": now,
         }
         for letter in letters
-        for address in contacts.get(letter.account_id) or [letter.email]
+        for address in letter.recipients or contacts.get(letter.account_id) or [letter.email]
     ]
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(OutgoingMail).on_conflict_do_nothing().returning(OutgoingMail.id)
@@ -140,18 +131,16 @@ def check_template(session: Session, fields: TemplateFields, *, own_id: int | No
     return checked
 
 
-def _addresses(session: Session, kind: ContactKind, account: Account | None) -> list[str]:
-    if account is None:
-        raise ValueError("a mail without an account needs recipients")
-    return _contacts(session, kind, {account.id}).get(account.id) or [account.email]
-
-
-def _contacts(session: Session, kind: ContactKind, account_ids: Collection[int]) -> dict[int, list[str]]:
+def _contacts(
+    session: Session, kind: ContactKind, account_ids: Collection[int]
+) -> dict[int | None, list[str]]:
     """Return the addresses of a kind that accounts name; those that name none are left out."""
+    found: dict[int | None, list[str]] = {}
+    if not account_ids:
+        return found
     query = sa.select(AccountContact.account_id, AccountContact.email).where(
         AccountContact.account_id.in_(account_ids), AccountContact.kind == kind
     )
-    found: dict[int, list[str]] = {}
     for account_id, email in session.execute(query.order_by(AccountContact.id)):
         found.setdefault(account_id, []).append(email)
     return found
@@ -163,13 +152,6 @@ def _filled(kind: Event, data: Mapping[str, Any], language: str) -> dict[str, An
     if missing:
         raise ValueError(f"mail {kind.name} needs {', '.join(sorted(missing))}")
     return {name: _plain(value, language) for name, value in data.items()}
-
-
-def _was_told(session: Session, cause: str | None, address: str) -> bool:
-    if cause is None:
-        return False
-    told = sa.exists().where(OutgoingMail.cause == cause, OutgoingMail.recipient == address)
-    return bool(session.scalar(sa.select(told)))
 
 
 def _plain(value: Any, language: str) -> Any:

@@ -17,7 +17,7 @@ from domus.billing.parties import Party
 from domus.core.countries import country_names
 from domus.core.languages import LANGUAGES
 from domus.core.money import Money
-from domus.documents import fonts
+from domus.documents import fonts, pdf
 from domus.documents.contents import Document, Kind
 from domus.documents.pdf import render
 from domus.documents.words import words
@@ -45,11 +45,11 @@ def document(**changes: Any) -> Document:
     return Document(**fields | changes)
 
 
-def text_of(pdf: bytes) -> str:
+def text_of(made: bytes) -> str:
     """Return the characters of a PDF through the tables with which readers copy text out of it, blanks left out."""
     streams = [
         zlib.decompress(match[1]) if b"FlateDecode" in match[0][:200] else match[1]
-        for match in re.finditer(rb"<<[^>]*>>\s*stream\n(.*?)\nendstream", pdf, re.DOTALL)
+        for match in re.finditer(rb"<<[^>]*>>\s*stream\n(.*?)\nendstream", made, re.DOTALL)
     ]
     found = set()
     for stream in streams:
@@ -90,7 +90,9 @@ def test_the_words_of_all_languages_have_the_same_keys_and_places() -> None:
 
 
 def test_the_same_document_makes_the_same_bytes() -> None:
-    assert render(document()) == render(document())
+    first = render(document())
+    pdf._render.cache_clear()
+    assert render(document()) == first
 
 
 def test_a_long_invoice_takes_several_pages() -> None:
@@ -98,8 +100,8 @@ def test_a_long_invoice_takes_several_pages() -> None:
         (f"A line whose text is long enough to be broken once or twice {n} " * 3, Money(n, "EUR"))
         for n in range(60)
     )
-    pdf = render(document(lines=lines))
-    assert len(re.findall(rb"/Type /Page\b", pdf)) >= 3
+    made = render(document(lines=lines))
+    assert len(re.findall(rb"/Type /Page\b", made)) >= 3
 
 
 def test_what_no_font_has_is_marked_and_told_to_the_operator(caplog: pytest.LogCaptureFixture) -> None:
@@ -124,9 +126,9 @@ def test_files_are_named_by_their_numbers() -> None:
 
 def test_hostile_names_are_only_text() -> None:
     name = "(Alice) Tj ET \\) <</S/JavaScript/JS(app.alert\\(1\\))>>"
-    pdf = render(document(buyer=replace(BUYERS["zh"], name=name), reason=name))
-    assert b"/JavaScript" not in pdf
-    assert b"/OpenAction" not in pdf or b"/JS" not in pdf
+    made = render(document(buyer=replace(BUYERS["zh"], name=name), reason=name))
+    assert b"/JavaScript" not in made
+    assert b"/JS" not in made
 
 
 def test_the_fonts_have_all_countries_in_all_languages() -> None:

@@ -8,7 +8,14 @@ import sys
 
 from bench.harness import REGISTRY, LeftOut, Result, save, show
 
-MODULES = ("bench.image_stage", "bench.pillar", "bench.control_plane", "bench.burst")
+MODULES = (
+    "bench.image_stage",
+    "bench.pillar",
+    "bench.control_plane",
+    "bench.burst",
+    "bench.lab_way",
+    "bench.lab_dom0",
+)
 
 
 def main() -> int:

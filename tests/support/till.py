@@ -102,6 +102,11 @@ class Till:
             rows = session.scalars(sa.select(Payment).order_by(Payment.id))
             return [(row.gateway, str(row.amount), row.invoice_id is not None) for row in rows]
 
+    def payment_ids(self) -> list[int]:
+        """Return the ids of the payments, the oldest first."""
+        with self.db.reading() as session:
+            return list(session.scalars(sa.select(Payment.id).order_by(Payment.id)))
+
     def events(self) -> list[GatewayEvent]:
         """Return the stored events."""
         with self.db.reading() as session:

@@ -71,7 +71,9 @@ def _text(invoice: Invoice | None) -> str:
 
 def load_invoice(session: Session, invoice_id: int, actor: Actor) -> Invoice:
     """Return an invoice with its lines; strangers get NotFound."""
-    invoice = session.get(Invoice, invoice_id, options=[joinedload(Invoice.order).selectinload(Order.invoices)])
+    invoice = session.get(
+        Invoice, invoice_id, options=[joinedload(Invoice.order).selectinload(Order.invoices)]
+    )
     if invoice is None:
         raise NotFound("There is no such invoice.")
     actor.require_account(invoice.account_id, what="invoice")

@@ -14,7 +14,7 @@ from domus.db.engine import Database
 from domus.gateways.models import BankLine, EventState, GatewayEvent, LineState
 from domus.gateways.prepaid import Prepaid
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_bank, payments_events
+from domus.workflows import billing, payments_bank, payments_events
 from domus_web import create_app
 from tests.support import panel
 from tests.support.fake_gateway import FakeGateway, delivery
@@ -128,3 +128,21 @@ def test_what_was_turned_away_is_counted(db: Database, app: Flask, olga: Visitor
     listed = text_of(olga.get("/operator/refusals/"))
     assert "The signature is wrong." in listed
     assert "127.0.0.1" in listed
+
+
+def test_what_is_prepaid_is_sent_back_and_no_more(
+    db: Database, olga: Visitor, order: Order, line: BankLine
+) -> None:
+    olga.post(
+        f"/operator/transfers/do/account/?id={line.id}", {"account": order.account_id, "reason": "prepaid"}
+    )
+    with db.reading() as session:
+        payment_id = session.scalars(sa.select(Payment.id)).one()
+    path = f"/operator/payments/do/send-back/?id={payment_id}"
+    assert "can be given back" in text_of(olga.post(path, {"amount": "13.00", "reason": "x"}, status=409))
+    assert "is not an amount" in text_of(olga.post(path, {"amount": "all", "reason": "x"}, status=422))
+    answer = olga.post(path, {"amount": "12.00", "reason": "asked for it"})
+    assert "sending them is yours" in text_of(olga.get(answer.location or ""))
+    olga.post(path, {"amount": "12.00", "reason": "again"}, status=409)
+    assert "Balance 0.50 USD" in text_of(olga.get(f"/operator/accounts/details/?id={order.account_id}"))
+    assert billing.check_ledger(db) == []

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from domus.core.errors import Conflict, NotFound
+from domus.core.errors import Conflict, NotAllowed, NotFound
 from domus.gateways.interface import DeliveryRefused, Disputed, Outcome, Refunded, Verdict
 from domus.gateways.models import AttemptState, EventState, GatewayRefusal
-from domus.workflows import orders, payments, payments_booking, payments_events
+from domus.workflows import orders, payments, payments_booking, payments_events, payments_givenback
 from tests.support.builders import NOW
 from tests.support.fake_gateway import delivery
 from tests.support.till import Till, usd
@@ -324,3 +324,33 @@ def test_a_dispute_holds_the_money_until_it_is_decided(
         payments_booking.book(any_till.db, "fake", said, actor=actor, now=LATER)
     assert any_till.balance() == ("0.00 USD" if verdict is Verdict.WON else "-10.00 USD")
     any_till.assert_books_agree()
+
+
+def test_what_is_prepaid_is_sent_back_by_the_gateway_that_took_it(till: Till) -> None:
+    till.prepay("10.00")
+    olga = till.shop.people.as_olga
+    (payment_id,) = till.payment_ids()
+    row = payments_givenback.send_back(
+        till.db, till.gateways, payment_id=payment_id, amount="4.00", actor=olga, reason="asked", now=NOW
+    )
+    till.fake.silent = True
+    payments_events.work(till.db, till.gateways, now=NOW)
+    till.fake.silent = False
+    payments_events.work(till.db, till.gateways, now=LATER)
+    assert till.fake.refunds == {row.id: usd("4.00")}
+    assert till.balance() == "6.00 USD"
+    for amount in ("6.01", "0", "-1"):
+        with pytest.raises(Conflict):
+            payments_givenback.send_back(
+                till.db, till.gateways, payment_id=payment_id, amount=amount, actor=olga, reason="x", now=NOW
+            )
+    till.assert_books_agree()
+
+
+def test_customers_send_nothing_back(till: Till) -> None:
+    till.prepay("10.00")
+    with pytest.raises(NotAllowed):
+        payments_givenback.send_back(
+            till.db, till.gateways, payment_id=till.payment_ids()[0], amount="1.00",
+            actor=till.shop.people.as_alice, reason="x", now=NOW,
+        )  # fmt: skip

@@ -9,13 +9,20 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy.orm import Session, joinedload, selectinload
+from wtforms import StringField
+from wtforms.validators import DataRequired
 
+from domus.billing.ledger import FROM_BALANCE
 from domus.billing.models import CreditNote, Invoice, InvoiceState, LedgerTransaction, Payment, PaymentState
 from domus.core.money import Money
-from domus.workflows import invoices
-from domus_web.context import current_actor, current_db
+from domus.gateways.models import RefundState
+from domus.workflows import invoices, payments_givenback
+from domus_web.context import current_actor, current_db, current_gateways
 from domus_web.files import document_look, send_pdf
 from domus_web.filters import money, percent, words
+from domus_web.forms import strip
+from domus_web.operator.acting import ActingView
+from domus_web.operator.acts import Act, Doing, ReasonForm
 from domus_web.operator.choices import Of, by_state
 from domus_web.operator.columns import NOTHING, amount, by_whom, code, link, machine, plain, state, to, when
 from domus_web.operator.reading import stop_reading
@@ -149,6 +156,29 @@ class CreditNoteView(OperatorView):
         )
 
 
+class AmountForm(ReasonForm):
+    """How much is sent back."""
+
+    amount = StringField("Amount", [DataRequired("Enter an amount, such as 12.50.")], filters=[strip])
+
+
+def _send_back(doing: Doing) -> str:
+    row = payments_givenback.send_back(
+        doing.db,
+        current_gateways(),
+        payment_id=doing.model.id,
+        amount=str(doing.form.amount.data),
+        actor=doing.actor,
+        reason=doing.reason,
+        now=doing.now,
+    )
+    if row.state is RefundState.DONE:
+        return f"{row.amount} are taken from the balance; sending them is yours."
+    return (
+        f"{row.amount} are taken from the balance; the gateway is asked to send them within a minute or so."
+    )
+
+
 def _settled(_view: Any, _context: Any, row: Payment, _name: str) -> Markup:
     """Show the invoice that a payment settled, or whose balance it went to."""
     if row.invoice is not None:
@@ -158,7 +188,7 @@ def _settled(_view: Any, _context: Any, row: Payment, _name: str) -> Markup:
     )
 
 
-class PaymentView(OperatorView):
+class PaymentView(ActingView):
     """All payments."""
 
     singular = "Payment"
@@ -192,6 +222,22 @@ class PaymentView(OperatorView):
     list_options = details_options = (joinedload(Payment.invoice),)
     choices = (by_state(Payment.state, PaymentState),)
     search_hint = "Id of the payment"
+    acts = (
+        Act(
+            name="send-back",
+            label="Send back",
+            run=_send_back,
+            form=AmountForm,
+            dangerous=True,
+            offered=lambda payment: (
+                payment.state is PaymentState.CONFIRMED and payment.gateway != FROM_BALANCE
+            ),
+            consequence=lambda payment: (
+                "So much is taken from the balance of the account and sent back the way it came: by the gateway, where it "
+                f"can do that, else by you. No more than {payment.amount}, and than there is in the balance."
+            ),
+        ),
+    )
 
     def narrow(self, _session: Session, query: sa.Select[Any], text: str) -> sa.Select[Any]:
         """Find a payment by its id."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,43 +14,13 @@ from domus.db.engine import Database
 from domus.workflows import orders, power, work
 from tests.support.builders import NOW
 from tests.support.invariants import broken
+from tests.support.killing import Killed, killed_at
 from tests.support.order_shop import Shop, make_shop
 
 LATER = NOW + timedelta(minutes=10)
 
 #: No step takes as many statements; one that does must be looked at.
 MOST_STATEMENTS = 120
-
-
-class Killed(BaseException):
-    """The process is gone. Not an Exception: nothing may catch it and go on."""
-
-
-@contextmanager
-def killed_at(db: Database, statement: int | None) -> Iterator[None]:
-    """Kill whoever sends that many statements; None kills at the first commit instead."""
-    seen = 0
-
-    def on_statement(*_arguments: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == statement:
-            raise Killed
-
-    def on_commit(_connection: Any) -> None:
-        raise Killed
-
-    if statement is None:
-        sa.event.listen(db.engine, "commit", on_commit)
-    else:
-        sa.event.listen(db.engine, "before_cursor_execute", on_statement)
-    try:
-        yield
-    finally:
-        if statement is None:
-            sa.event.remove(db.engine, "commit", on_commit)
-        else:
-            sa.event.remove(db.engine, "before_cursor_execute", on_statement)
 
 
 def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -84,6 +84,11 @@ class Renewal(Base):
     invoice: Mapped[Invoice] = relationship()
     subscription: Mapped[Subscription] = relationship()
     price: Mapped[Price] = relationship()
+
+    @property
+    def last_day(self) -> date:
+        """Return the last day that it pays for."""
+        return self.ends_on - timedelta(days=1)
 
 
 class DunningStep(Base):

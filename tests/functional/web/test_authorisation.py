@@ -52,6 +52,7 @@ OBJECT = {
     "vps.show": "vps_id",
     "vps.fragment": "vps_id",
     "vps.change_power": "vps_id",
+    "vps.renew": "vps_id",
     "console.show": "vps_id",
     "console.fragment": "vps_id",
     "console.ask": "vps_id",

@@ -16,6 +16,7 @@ from tests.support.shop import Shop
 
 #: How many statements a page of each may cost; one of them asks who is logged in.
 LISTS = {
+    "contracts": 6, "renewal-days": 2,
     "vps": 5, "orders": 3, "jobs": 2, "accounts": 2, "users": 2, "dom0s": 2, "locations": 2, "pools": 3, "addresses": 3,
     "products": 3, "prices": 2, "templates": 2, "invoices": 2, "payments": 2, "ledger": 3, "audit": 2,
     "messages": 2, "runs": 2, "transfers": 2, "gateway-events": 2, "refusals": 2, "refunds": 2, "disputes": 2,

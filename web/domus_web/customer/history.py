@@ -11,6 +11,7 @@ _WANTED = {
     "hard reboot": "Hard reboot asked for",
     "another attempt": "Installation to be tried again",
     "absent": "To be removed",
+    "kept": "Removal called back",
 }
 
 _STATES = {

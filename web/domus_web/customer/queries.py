@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -14,6 +15,8 @@ from domus.catalog.models import OsTemplate, Price
 from domus.core.errors import NotFound
 from domus.inventory.models import AddressState, Dom0, IpAddress
 from domus.provisioning.models import Job, JobState
+from domus.renewals.models import Renewal
+from domus.renewals.queries import open_renewal
 from domus.vps.models import ConsoleTail, Vps, VpsState, VpsTransition
 from domus.vps.shown import Shown, shown
 from domus_web.pagination import Page, paginate
@@ -33,6 +36,8 @@ class VpsView:
     job: Job | None
     """The newest one that is still open."""
     shown: Shown
+    paid_until: date | None = None
+    """The first day that its contract is not paid for; None before the contract begins, and when it has ended."""
 
     @property
     def ipv4(self) -> IpAddress | None:
@@ -52,6 +57,9 @@ class VpsPage:
     view: VpsView
     subscription: Subscription | None
     renewals: Sequence[Price]
+    """What the next period can be ordered at; empty when nothing can be renewed."""
+    to_pay: Renewal | None
+    """The next period, when it was asked for and is not paid."""
     jobs: Sequence[Job]
     history: Sequence[VpsTransition]
 
@@ -99,7 +107,9 @@ def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
     subscription = session.scalar(
         sa.select(Subscription)
         .where(Subscription.order_id == view.vps.order_id)
-        .options(joinedload(Subscription.price).selectinload(Price.renewals))
+        .options(
+            joinedload(Subscription.price).options(selectinload(Price.renewals), joinedload(Price.product))
+        )
     )
     jobs = session.scalars(
         sa.select(Job).where(Job.vps_id == vps_id).order_by(Job.created_at.desc()).limit(JOBS_LENGTH)
@@ -110,7 +120,8 @@ def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
         .order_by(VpsTransition.id.desc())
         .limit(HISTORY_LENGTH)
     ).all()
-    return VpsPage(view, subscription, _renewals(subscription), jobs, history)
+    to_pay = None if subscription is None else open_renewal(session, subscription.id)
+    return VpsPage(view, subscription, _renewals(subscription), to_pay, jobs, history)
 
 
 def console_tail(session: Session, vps_id: uuid.UUID) -> ConsoleTail | None:
@@ -177,9 +188,9 @@ def templates(session: Session) -> Sequence[OsTemplate]:
 
 
 def _renewals(subscription: Subscription | None) -> Sequence[Price]:
-    if subscription is None:
+    if subscription is None or subscription.ended_on is not None:
         return ()
-    return [renewal for renewal in subscription.price.renewals if renewal.active]
+    return [price for price in subscription.price.renewals if price.active] or [subscription.price]
 
 
 def _views(session: Session, rows: Sequence[Vps]) -> list[VpsView]:
@@ -187,9 +198,19 @@ def _views(session: Session, rows: Sequence[Vps]) -> list[VpsView]:
     ids = [vps.id for vps in rows]
     addresses = _addresses(session, ids)
     jobs = _open_jobs(session, ids)
+    until = _paid_until(session, [vps.order_id for vps in rows])
     return [
-        VpsView(vps, addresses.get(vps.id, ()), job := jobs.get(vps.id), _shown(vps, job)) for vps in rows
+        VpsView(
+            vps, addresses.get(vps.id, ()), job := jobs.get(vps.id), _shown(vps, job), until.get(vps.order_id)
+        )
+        for vps in rows
     ]
+
+
+def _paid_until(session: Session, order_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, date]:
+    query = sa.select(Subscription.order_id, Subscription.paid_until)
+    living = query.where(Subscription.order_id.in_(order_ids), Subscription.ended_on.is_(None))
+    return {row.order_id: row.paid_until for row in session.execute(living)}
 
 
 def _shown(vps: Vps, job: Job | None) -> Shown:

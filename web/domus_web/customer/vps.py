@@ -11,9 +11,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from domus.core.clock import utc_now
-from domus.core.errors import Conflict
+from domus.core.errors import Conflict, InvalidInput
 from domus.vps.models import VpsState
-from domus.workflows import power
+from domus.workflows import power, renewal_payments
 from domus_web.auth.sessions import customer_required
 from domus_web.context import current_account_id, current_actor, current_db
 from domus_web.customer import queries
@@ -106,6 +106,22 @@ def change_power(vps_id: uuid.UUID, action: str) -> ResponseReturnValue:
         return _page(vps_id, problem=str(error)), 409
     flash(chosen.asked)
     return redirect(url_for("vps.show", vps_id=vps_id), 303)
+
+
+@blueprint.post("/<uuid:vps_id>/renew")
+@customer_required
+def renew(vps_id: uuid.UUID) -> ResponseReturnValue:
+    """Ask for the next period of a VPS, as early as one likes, and go on to paying it."""
+    price_id = request.form.get("price_id", type=int)
+    try:
+        renewal = renewal_payments.ask(
+            current_db(), vps_id=vps_id, price_id=price_id, actor=current_actor(), now=utc_now()
+        )
+    except InvalidInput as error:
+        return _page(vps_id, problem=str(error)), 422
+    except Conflict as error:
+        return _page(vps_id, problem=str(error)), 409
+    return redirect(url_for("payments.choose", invoice_id=renewal.invoice_id), 303)
 
 
 def _page(vps_id: uuid.UUID, *, problem: str = "") -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from domus.accounts.models import Account, AuditEvent, User
-from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment
+from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment, Subscription
 from domus.catalog.models import OsTemplate, Price, Product
 from domus.gateways.models import BankLine, Dispute, GatewayEvent, GatewayRefund, GatewayRefusal
 from domus.inventory.models import Dom0, IpAddress, IpPool, Location
 from domus.mail.models import MailTemplate, OutgoingMail
 from domus.provisioning.models import Dom0Run, Job, OutboxMessage
+from domus.renewals.models import RenewalTerms
 from domus.tax.models import Company, InvoicingCountry, TaxRate
 from domus.vps.models import Vps
 from domus_web.admin.accounts import AccountView
 from domus_web.admin.addresses import AddressView
 from domus_web.admin.books import CreditNoteView, InvoiceView, LedgerView, PaymentView
 from domus_web.admin.companies import CompanyView, InvoicingView, RateView
+from domus_web.admin.contracts import ContractView
 from domus_web.admin.dom0s import Dom0View
 from domus_web.admin.gateways import (
     BankLineView,
@@ -32,6 +34,7 @@ from domus_web.admin.os_templates import OsTemplateView
 from domus_web.admin.pools import PoolView
 from domus_web.admin.prices import PriceView
 from domus_web.admin.products import ProductView
+from domus_web.admin.renewal_terms import RenewalTermsView
 from domus_web.admin.users import UserView
 from domus_web.admin.vps import VpsView
 from domus_web.operator.view import OperatorView
@@ -44,6 +47,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("VPSs", Vps, VpsView, "vps"),
             ("Orders", Order, OrderView, "orders"),
+            ("Contracts", Subscription, ContractView, "contracts"),
             ("Jobs", Job, JobView, "jobs"),
         ),
     ),
@@ -68,6 +72,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("Products", Product, ProductView, "products"),
             ("Prices", Price, PriceView, "prices"),
+            ("Renewal days", RenewalTerms, RenewalTermsView, "renewal-days"),
             ("OS templates", OsTemplate, OsTemplateView, "templates"),
         ),
     ),

@@ -14,7 +14,7 @@ from domus.accounts.models import Account, AccountContact, ContactKind
 from domus.accounts.services import parse_email
 from domus.billing import invoicing
 from domus.core.countries import country_names, parse_country
-from domus.core.errors import InvalidInput, NotFound
+from domus.core.errors import Conflict, InvalidInput, NotFound
 from domus.core.languages import DEFAULT_LANGUAGE, parse_language
 from domus.core.money import Money
 from domus.core.texts import one_line, paragraphs
@@ -102,6 +102,21 @@ def save(db: Database, *, account_id: int, data: BillingData, actor: Actor, now:
                 session, actor=actor, action="account.changed", object_type="account", object_id=account_id,
                 account_id=account_id, details={"changed": sorted(changed)}, now=now,
             )  # fmt: skip
+    return account
+
+
+def remove_vat_number(db: Database, *, account_id: int, reason: str, actor: Actor, now: datetime) -> Account:
+    """Take a number away that its country does not know; from the next invoice on the account pays tax as a consumer."""
+    actor.require_operator()
+    with db.unit_of_work() as session:
+        account = _find(session, account_id)
+        if not account.vat_number:
+            raise Conflict("This account has no VAT number.")
+        removed, account.vat_number = account.vat_number, ""
+        audit.record(
+            session, actor=actor, action="account.vat_number_removed", object_type="account", object_id=account_id,
+            account_id=account_id, reason=reason, details={"vat_number": removed}, now=now,
+        )  # fmt: skip
     return account
 
 

@@ -4,9 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from domus.accounts.models import Account, AuditEvent
 from domus.db.engine import Database
 from domus.tax.models import Company, InvoicingCountry, TaxRate
 from tests.support.panel import Visitor, text_of
+from tests.support.people import People
 
 COMPANY = {
     "name": "Example Asia Ltd", "address": "1 Raffles Place\nSingapore", "country": "SG", "invoice_prefix": "sg",
@@ -56,3 +58,15 @@ def test_a_rate_is_entered_in_percent(olga: Visitor, db: Database) -> None:
             {"country": "FI", "percent": "1", "valid_from": "2028-01-01"} | wrong,
             status=422,
         )
+
+
+def test_a_vat_number_is_removed_with_a_reason(olga: Visitor, people: People, db: Database) -> None:
+    path = f"/operator/accounts/do/remove-vat-number/?id={people.acme.id}"
+    assert "Remove VAT number" not in text_of(olga.get(f"/operator/accounts/details/?id={people.acme.id}"))
+    with db.unit_of_work() as session:
+        session.get_one(Account, people.acme.id).vat_number = "DE136695976"
+    assert "Remove VAT number" in text_of(olga.get(f"/operator/accounts/details/?id={people.acme.id}"))
+    olga.post(path, {"reason": ""}, status=422)
+    olga.post(path, {"reason": "not in the register"})
+    olga.post(path, {"reason": "again"}, status=409)
+    assert _newest(db, AuditEvent).reason == "not in the register"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from domus.accounts.actor import Actor
 from domus.accounts.models import AuditEvent, ContactKind
-from domus.core.errors import InvalidInput, NotFound
+from domus.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from domus.core.money import Money
 from domus.db.engine import Database
 from domus.tax.models import Company
@@ -110,3 +111,23 @@ def test_the_total_with_tax_is_known_before_the_order(db: Database, people: Peop
     assert quote().words == "Including 19 % VAT (Germany)."
     save(db, people)
     assert (quote().gross(ten), quote().words) == (ten, "No VAT is charged to you.")
+
+
+def test_an_operator_removes_a_number_that_its_country_does_not_know(db: Database, people: People) -> None:
+    def remove(actor: Actor) -> None:
+        billing_data.remove_vat_number(
+            db, account_id=people.acme.id, reason="not in VIES", actor=actor, now=NOW
+        )
+
+    save(db, people)
+    with pytest.raises(NotAllowed):
+        remove(people.as_alice)
+    remove(people.as_olga)
+    assert billing_data.get(db, account_id=people.acme.id, actor=people.as_alice).vat_number == ""
+    with pytest.raises(Conflict, match="no VAT number"):
+        remove(people.as_olga)
+    with db.reading() as session:
+        event = session.scalars(
+            sa.select(AuditEvent).where(AuditEvent.action == "account.vat_number_removed")
+        ).one()
+    assert (event.reason, event.details) == ("not in VIES", {"vat_number": "FR40303265045"})

@@ -13,10 +13,12 @@ from domus.billing import ledger
 from domus.billing.models import Order
 from domus.catalog.models import Price
 from domus.vps.models import Vps
+from domus.workflows import billing_data
+from domus_web.operator.acting import ActingView
+from domus_web.operator.acts import Act, Doing, ReasonForm
 from domus_web.operator.columns import NOTHING, lines, plain, when
 from domus_web.operator.reading import reading
 from domus_web.operator.searching import begins_with, parse_number
-from domus_web.operator.view import OperatorView
 
 ROWS_SHOWN = 20
 #: How many accounts a search by name, or by address, finds at most.
@@ -28,7 +30,14 @@ def _contacts(_view: Any, _context: Any, row: Account, _name: str) -> Markup:
     return Markup("<br>").join(lines) or NOTHING
 
 
-class AccountView(OperatorView):
+def _remove_vat_number(doing: Doing) -> str:
+    account = billing_data.remove_vat_number(
+        doing.db, account_id=doing.model.id, reason=doing.reason, actor=doing.actor, now=doing.now
+    )
+    return f"{account.name} has no VAT number any more."
+
+
+class AccountView(ActingView):
     """The customers."""
 
     singular = "Account"
@@ -51,6 +60,19 @@ class AccountView(OperatorView):
     right_columns = ("id",)
     default_order = ("id", True)
     sorts = {"id": "id", "email": "email"}
+    acts = (
+        Act(
+            name="remove-vat-number",
+            label="Remove VAT number",
+            run=_remove_vat_number,
+            consequence=lambda _model: (
+                "For a number that its country's register does not know. From the next invoice on the account pays "
+                "tax as a consumer does; invoices that were issued stay as they are."
+            ),
+            offered=lambda model: bool(model.vat_number),
+            form=ReasonForm,
+        ),
+    )
     details_options = (selectinload(Account.users), selectinload(Account.contacts))
     search_hint = "E-mail or name (its beginning), or id"
 

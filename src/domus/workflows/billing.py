@@ -12,6 +12,7 @@ from domus.core.errors import NotFound
 from domus.core.money import Money
 from domus.db.engine import Database
 from domus.gateways import checks as gateway_checks
+from domus.renewals import checks as renewal_checks
 
 
 def invoices(db: Database, *, account_id: int, actor: Actor) -> Sequence[Invoice]:
@@ -52,4 +53,8 @@ def ledger_balances(db: Database, *, actor: Actor) -> dict[str, list[Money]]:
 def check_ledger(db: Database) -> list[str]:
     """Return a sentence for everything that does not agree in the books; an empty list is good."""
     with db.reading() as session:
-        return [*checks.all_problems(session), *gateway_checks.all_problems(session)]
+        return [
+            *checks.all_problems(session),
+            *gateway_checks.all_problems(session),
+            *renewal_checks.all_problems(session),
+        ]

@@ -52,6 +52,7 @@ def test_an_entry_that_was_changed_is_found(spoil: Callable[[str], list[str]]) -
     found = spoil("UPDATE ledger_entry SET amount_minor = 999 WHERE ledger_account = 'cash:test'")
     assert found == [
         "The booking payment:1 sums to -0.01 USD instead of zero.",
+        "All entries in USD sum to -0.01 USD instead of zero.",
         "payment:1 is booked with 999 minor units instead of 1000.",
     ]
 

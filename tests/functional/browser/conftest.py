@@ -37,7 +37,8 @@ OpenBrowser = Callable[..., webdriver.Chrome]
 
 
 @contextmanager
-def _running(app: Flask) -> Iterator[str]:
+def running(app: Flask) -> Iterator[str]:
+    """Serve an application on a free port until the block ends; yield its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -77,7 +78,7 @@ def shop(db: Database) -> Shop:
 @pytest.fixture
 def site(db: Database) -> Iterator[str]:
     """Serve the panels over ``db``; the value is their address."""
-    with _running(create_app(panel.settings(), db)) as address:
+    with running(create_app(panel.settings(), db)) as address:
         yield address
 
 

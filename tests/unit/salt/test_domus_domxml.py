@@ -1,6 +1,7 @@
 """Domain XML: what stands in it, and that no customer can write into it."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from domus_domxml import NAMESPACE, Boot, differences, facts, parse, render
@@ -9,6 +10,7 @@ from domus_spec import VpsSpec
 
 from tests.support.pillars import uuid_of, vps_entry
 
+RECORDED = Path(__file__).resolve().parents[2] / "data" / "recorded"
 BOOT = Boot("/boot/vmlinuz", "/boot/initrd.img", "/var/log/console.log")
 PATHS = {"root": "/dev/xenvg/vps-00000001-root", "swap": "/var/lib/domus/images/vps-00000001-swap.img"}
 
@@ -107,3 +109,12 @@ def test_differences_name_old_and_new() -> None:
 def test_xml_that_libvirt_would_not_make_is_refused(xml: str) -> None:
     with pytest.raises(ToolFailed, match="libvirt's domain XML"):
         parse(xml)
+
+
+@pytest.mark.parametrize("name", ["virsh-dumpxml-9.0.0.xml", "virsh-dumpxml-running-9.0.0.xml"])
+def test_what_libvirts_xen_driver_makes_of_a_definition_still_says_the_same(name: str) -> None:
+    spec = VpsSpec.parse(vps_entry(1, cpu_weight=512, cpu_cap_percent=50))
+    paths = {"root": "/dev/xenvg/vps-00000001-root", "swap": "/dev/xenvg/vps-00000001-swap"}
+    boot = Boot("/var/lib/domus/boot/vmlinuz", "/var/lib/domus/boot/initrd.img")
+    recorded = facts((RECORDED / name).read_text())
+    assert differences(recorded, facts(render(spec, paths, "xen", boot))) == {}

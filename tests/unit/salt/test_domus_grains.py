@@ -54,8 +54,8 @@ def test_xen_dom0_says_what_xl_and_vgs_say(grains: ModuleType, monkeypatch: pyte
     }
     facts = on_xen(grains, monkeypatch, answers)
     assert facts["hypervisor"] == "xen"
-    assert (facts["memory_mib"], facts["vcpus"], facts["xen_version"]) == (4095, 2, "4.17.5")
-    assert facts["volume_groups"] == [{"name": "xenvg", "size_mib": 8188, "free_mib": 5116}]
+    assert (facts["memory_mib"], facts["vcpus"], facts["xen_version"]) == (4095, 2, "4.17.7")
+    assert facts["volume_groups"] == [{"name": "xenvg", "size_mib": 32764, "free_mib": 17380}]
 
 
 def test_tools_that_do_not_answer_leave_the_other_grains(

@@ -170,6 +170,21 @@ def test_thin_volume_is_removed_without_zeroing(lvm: FakeLvm, thin: LvmThin) -> 
     assert lvm.ran("blkdiscard") == []
 
 
+def test_volume_that_grew_is_one_volume_although_lvm_tells_of_each_segment(lvm: FakeLvm) -> None:
+    lvm.rows = parse_report((RECORDED / "lvs-grown-2.03.16.json").read_text(), "lv")
+    sizes = {volume.name: volume.size_mib for volume in LvmThick("xenvg", lvm).list()}
+    assert sizes["vps-00000001-root"] == 1536
+    assert len(sizes) < len(lvm.rows)
+
+
+def test_volume_with_a_snapshot_is_not_wiped(lvm: FakeLvm) -> None:
+    lvm.rows = parse_report((RECORDED / "lvs-grown-2.03.16.json").read_text(), "lv")
+    for row in lvm.rows:
+        row["lv_tags"] = f"domus:{UUID}"
+    with pytest.raises(Refused, match="remove them first: copy"):
+        LvmThick("xenvg", lvm).remove("var", uuid=UUID)
+
+
 def test_volume_grows_and_is_never_cut_down(lvm: FakeLvm, thick: LvmThick) -> None:
     thick.resize("vps-00000001-root", 2048, uuid=UUID)
     assert lvm.ran("lvextend") == [("lvextend", "--size", "2048m", "xenvg/vps-00000001-root")]
@@ -207,8 +222,8 @@ def test_thick_volume_has_no_origin(thick: LvmThick) -> None:
 
 
 def test_capacity_of_the_group_and_of_the_pool(thick: LvmThick, thin: LvmThin) -> None:
-    assert thick.capacity() == StorageCapacity(8188, 5116)
-    assert thin.capacity() == StorageCapacity(4096, 3072)
+    assert thick.capacity() == StorageCapacity(32764, 17380)
+    assert thin.capacity() == StorageCapacity(12288, 11887)
 
 
 @pytest.mark.parametrize("name", ["../x", "-y", "a b", "a/b", "$(id)", 'x"', "", "a..b", "x\n"])

@@ -17,7 +17,7 @@ from domus.mail import outbox
 from domus.mail.delivery import DeliveryRefused
 from domus.mail.models import MailState, MailTemplate, OutgoingMail
 from domus.mail.services import enqueue
-from domus.workflows import mail, orders
+from domus.workflows import mail, mail_orders, orders
 from domus.workflows.housekeeping import KEEP_MAILS, clean_up
 from tests.support.builders import NOW
 from tests.support.mails import PostOffice
@@ -80,6 +80,17 @@ def test_a_cause_that_is_rolled_back_tells_nothing(shop: Shop, office: PostOffic
     with pytest.raises(NotAllowed):
         orders.mark_paid(shop.db, order_id=order.id, actor=shop.people.as_alice, now=NOW)
     assert [row.event for row in office.mails()] == ["order_placed"]
+
+
+def test_an_account_that_places_order_after_order_is_told_so_often_a_day(
+    shop: Shop, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_orders, "MOST_A_DAY", 2)
+    for _ in range(3):
+        shop.order()
+    assert len(office.mails()) == 2
+    shop.order(now=NOW + timedelta(days=1))
+    assert len(office.mails()) == 3
 
 
 def test_the_same_cause_is_told_once(db: Database, people: People, office: PostOffice) -> None:

@@ -64,7 +64,7 @@ class FolderDelivery:
     def open(self) -> Iterator[Courier]:
         """Yield ourselves; the folder is made when it is missing."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             yield self
         except OSError as error:
             raise DeliveryUnavailable(f"Mails cannot be written to {self.folder}: {error}") from error

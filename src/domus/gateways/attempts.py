@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from domus.core.errors import TooManyAttempts
 from domus.core.money import Money
 from domus.gateways.interface import Method
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
@@ -17,6 +18,9 @@ from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, Sav
 #: When to ask by ourselves how an attempt stands, after it was begun or asked about last.
 FIRST_LOOK = timedelta(minutes=10)
 MAX_LOOKS = 12
+
+#: So many times an hour a customer may begin to pay or to save a card. Nobody needs more; who tries out stolen cards does.
+MAX_AN_HOUR = 20
 
 
 def open_attempt(
@@ -45,6 +49,21 @@ def open_attempt(
     session.add(attempt)
     session.flush()
     return attempt
+
+
+def refuse_too_many(session: Session, account_id: int, *, now: datetime) -> None:
+    """Raise TooManyAttempts when an account has begun to pay often enough for this hour."""
+    hour = timedelta(hours=1)
+    begun = sa.select(PaymentAttempt.created_at).where(
+        PaymentAttempt.account_id == account_id, PaymentAttempt.created_at > now - hour
+    )
+    moments = session.scalars(begun.order_by(PaymentAttempt.created_at.desc()).limit(MAX_AN_HOUR)).all()
+    if len(moments) >= MAX_AN_HOUR:
+        wait = moments[-1] + hour - now
+        raise TooManyAttempts(
+            f"You have begun {MAX_AN_HOUR} payments within an hour. Please wait a little, or ask us for help.",
+            retry_after_seconds=max(1, int(wait.total_seconds())),
+        )
 
 
 def end(

@@ -95,7 +95,7 @@ def begin(
     """Begin to pay an invoice through a gateway: whatever the balance does not cover.
 
     Raises Conflict for an invoice that is cancelled or asks for nothing this way, InvalidInput when the gateway cannot take
-    the amount, GatewayUnavailable when it does not answer.
+    the amount, GatewayUnavailable when it does not answer, TooManyAttempts for who tries without end.
     """
     chosen = gateways.get(gateway)
     with db.unit_of_work() as session:
@@ -112,6 +112,7 @@ def begin(
         obstacle = chosen.obstacle(amount)
         if obstacle:
             raise InvalidInput(obstacle, field="gateway")
+        attempts.refuse_too_many(session, invoice.account_id, now=now)
         row = attempts.open_attempt(
             session, account_id=invoice.account_id, invoice_id=invoice_id, gateway=gateway,
             kind=AttemptKind.PAY, amount=amount, now=now,

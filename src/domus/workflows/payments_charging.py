@@ -63,6 +63,7 @@ def begin_saving(
     if not isinstance(chosen, Charges):
         raise NotFound("This way to pay cannot be saved.")
     with db.unit_of_work() as session:
+        attempts.refuse_too_many(session, account_id, now=now)
         row = attempts.open_attempt(
             session, account_id=account_id, invoice_id=None, gateway=gateway, kind=AttemptKind.SAVE,
             amount=Money.zero(currency), now=now,
@@ -188,6 +189,8 @@ def _open_charge(
             obstacle = gateways.get(method.gateway).obstacle(amount)
             if obstacle:
                 return Charged(problem=obstacle, needs_customer=True)
+            if not actor.is_operator:
+                attempts.refuse_too_many(session, account_id, now=now)
             row = attempts.open_attempt(
                 session, account_id=account_id, invoice_id=invoice_id, gateway=method.gateway,
                 kind=AttemptKind.CHARGE, amount=amount, method_id=method.id, now=now,

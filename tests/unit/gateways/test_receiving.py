@@ -9,10 +9,18 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from domus.core.errors import Conflict, NotAllowed, NotFound
+from domus.core.errors import Conflict, NotAllowed, NotFound, TooManyAttempts
+from domus.gateways import attempts
 from domus.gateways.interface import DeliveryRefused, Disputed, Outcome, Refunded, Verdict
 from domus.gateways.models import AttemptState, EventState, GatewayRefusal
-from domus.workflows import orders, payments, payments_booking, payments_events, payments_givenback
+from domus.workflows import (
+    housekeeping,
+    orders,
+    payments,
+    payments_booking,
+    payments_events,
+    payments_givenback,
+)
 from tests.support.builders import NOW
 from tests.support.fake_gateway import delivery
 from tests.support.till import Till, usd
@@ -354,3 +362,25 @@ def test_customers_send_nothing_back(till: Till) -> None:
             till.db, till.gateways, payment_id=till.payment_ids()[0], amount="1.00",
             actor=till.shop.people.as_alice, reason="x", now=NOW,
         )  # fmt: skip
+
+
+def test_who_begins_to_pay_without_end_has_to_wait(till: Till) -> None:
+    order = till.order()
+    for _ in range(attempts.MAX_AN_HOUR):
+        till.begin(order.invoice)
+    with pytest.raises(TooManyAttempts) as refused:
+        till.begin(order.invoice, now=NOW + timedelta(minutes=50))
+    assert refused.value.retry_after_seconds == 600
+    till.begin(order.invoice, now=NOW + timedelta(hours=1))
+
+
+def test_what_gateways_said_is_kept_as_long_as_it_is_needed(any_till: Till) -> None:
+    any_till.pays(any_till.order().invoice)
+    any_till.arrives("of another shop", event_id="event-2")
+    housekeeping.clean_up(any_till.db, now=NOW + timedelta(days=29))
+    assert [bool(event.body) for event in any_till.events()] == [True, True]
+    housekeeping.clean_up(any_till.db, now=NOW + timedelta(days=31))
+    assert [bool(event.body) for event in any_till.events()] == [True]
+    housekeeping.clean_up(any_till.db, now=NOW + timedelta(days=500))
+    assert [bool(event.body) for event in any_till.events()] == [False]
+    any_till.assert_books_agree()

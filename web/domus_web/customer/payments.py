@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
 from wtforms import BooleanField, HiddenField, IntegerField
 from wtforms.validators import InputRequired
 
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, DomusError, InvalidInput
+from domus.core.texts import first_line
 from domus.gateways.interface import Charges, GatewayUnavailable, Instructions
 from domus.workflows import payments, payments_charging
 from domus_web.auth.sessions import customer_required
 from domus_web.context import current_account_id, current_actor, current_db, current_gateways
 from domus_web.forms import ConfirmForm, Form
 from domus_web.headers import content_security_policy
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("payments", __name__, url_prefix="/payments")
 
@@ -149,8 +154,9 @@ def pay_placed(invoice_id: int) -> bool:
         return payments.pay_from_balance(
             current_db(), invoice_id=invoice_id, actor=current_actor(), now=utc_now()
         )
-    except DomusError:
-        # The order stands; the page to pay on says what is to be done.
+    except (DomusError, OperationalError) as error:
+        # The order stands, and the page to pay on offers the same again.
+        log.warning("invoice %s was not paid from the balance yet: %s", invoice_id, first_line(error))
         return False
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,9 +16,8 @@ from sqlalchemy.orm import Session
 from domus.accounts.models import Account, AccountContact, ContactKind
 from domus.core.errors import InvalidInput
 from domus.core.languages import DEFAULT_LANGUAGE, parse_language
-from domus.core.money import Money
 from domus.core.texts import one_line, paragraphs
-from domus.core.wording import day_text, money_text
+from domus.mail.data import as_kept
 from domus.mail.events import COMMON_EXAMPLE, EVENTS, Event, known_event
 from domus.mail.models import MailTemplate, OutgoingMail
 from domus.mail.rendering import MAX_LENGTH, MAX_SUBJECT, Words, fill_in
@@ -95,7 +94,7 @@ def enqueue_many(session: Session, event: str, letters: Sequence[NewMail], *, no
             "language": letter.language,
             "recipient": address,
             "cause": letter.cause,
-            "data": _filled(kind, letter.data, letter.language),
+            "data": _filled(kind, letter.data),
             "attachments": list(letter.attachments),
             "next_attempt_at": now,
             "created_at": now,
@@ -146,20 +145,9 @@ def _contacts(
     return found
 
 
-def _filled(kind: Event, data: Mapping[str, Any], language: str) -> dict[str, Any]:
+def _filled(kind: Event, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data as the outbox keeps it; raise ValueError when a name is missing that the words may use."""
     missing = kind.example.keys() - data.keys()
     if missing:
         raise ValueError(f"mail {kind.name} needs {', '.join(sorted(missing))}")
-    return {name: _plain(value, language) for name, value in data.items()}
-
-
-def _plain(value: Any, language: str) -> Any:
-    """Return a value as the outbox keeps it; texts lose their line ends, which have no place in a subject."""
-    if isinstance(value, Money):
-        return money_text(value, language)
-    if isinstance(value, datetime):
-        return day_text(value.date(), language)
-    if isinstance(value, date):
-        return day_text(value, language)
-    return value if isinstance(value, int) else " ".join(str(value).split())
+    return {name: as_kept(value) for name, value in data.items()}

@@ -18,6 +18,7 @@ from domus.db.engine import Database
 from domus.db.rows import get_row
 from domus.mail import outbox
 from domus.mail.composing import Attachment, Sender, compose, names_for
+from domus.mail.data import written_out
 from domus.mail.delivery import Courier, Delivery, DeliveryRefused
 from domus.mail.events import EVENTS
 from domus.mail.models import MailState, OutgoingMail
@@ -119,7 +120,7 @@ def _prepare(db: Database, mail_id: int, look: MailLook, *, now: datetime) -> _R
         mail = session.get_one(OutgoingMail, mail_id, options=[joinedload(OutgoingMail.account)])
         if mail.event not in EVENTS:
             raise InvalidInput(f"There is no mail {mail.event!r} any more.")
-        data = dict(mail.data)
+        data = written_out(mail.data, mail.language)
         if mail.event == password_reset.EVENT and "reset_id" in data:
             data |= password_reset.make_link(session, int(data["reset_id"]), now=now)
         company_name = _company_name(session, mail, look)

@@ -5,7 +5,8 @@ Python-side defaults of columns do not apply here: every column that the databas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -36,8 +37,7 @@ def insert_rows(
     names = ", ".join(f'"{column.name}"' for column in found)
     prepared = map(prepare, rows)
     table = _table(model).name
-    cursor: Any = session.connection().connection.cursor()
-    try:
+    with _cursor(session) as cursor:
         if session.get_bind().dialect.name == "postgresql":
             with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
                 for row in prepared:
@@ -45,8 +45,6 @@ def insert_rows(
         else:
             marks = ", ".join("?" * len(found))
             cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', prepared)  # noqa: S608
-    finally:
-        cursor.close()
 
 
 def update_rows(
@@ -57,8 +55,7 @@ def update_rows(
     prepared = [prepare(row) for row in rows]
     key, *changed = found
     table = _table(model).name
-    cursor: Any = session.connection().connection.cursor()
-    try:
+    with _cursor(session) as cursor:
         if session.get_bind().dialect.name == "postgresql":
             types = [column.type.compile(session.get_bind().dialect) for column in found]
             arrays = ", ".join(f"%s::{kind}[]" for kind in types)
@@ -76,6 +73,19 @@ def update_rows(
                 [(*values, identity) for identity, *values in prepared],
             )
         return int(cursor.rowcount)
+
+
+@contextmanager
+def _cursor(session: Session) -> Iterator[Any]:
+    """Yield the driver's cursor; what the driver raises becomes what SQLAlchemy would raise, without the row in its text."""
+    dialect = session.get_bind().dialect
+    driver_error: type[Exception] = dialect.loaded_dbapi.Error
+    cursor = session.connection().connection.cursor()
+    try:
+        yield cursor
+    except driver_error as error:
+        error.args = tuple(str(part).partition("\n")[0] for part in error.args[:1])
+        raise sa.exc.DBAPIError.instance(None, None, error, driver_error, dialect=dialect) from error
     finally:
         cursor.close()
 

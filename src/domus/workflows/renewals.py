@@ -268,7 +268,8 @@ def _those(
     except _FAULTS as error:
         if _is_offline(error) or not ids:
             raise
-        if len(ids) == 1:
+        # One that is alone is asked once more, in a transaction of its own: another run may just have done it.
+        if len(ids) == 1 and only is not None:
             report.fail(Fault(ids[0], _text(error)))
             return ids, 0
     else:

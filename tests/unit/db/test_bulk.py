@@ -1,0 +1,74 @@
+"""Rows written in bulk are those that the models would write, and faults are those that SQLAlchemy would raise."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from domus.accounts.models import Account, AuditEvent, Role, User
+from domus.db.bulk import insert_rows, take_ids, update_rows
+from domus.db.engine import Database
+from tests.support.builders import NOW
+
+COLUMNS = ("id", "name", "email", "country", "created_at")
+
+
+def accounts(db: Database, count: int) -> list[int]:
+    with db.unit_of_work() as session:
+        ids = list(take_ids(session, Account, count))
+        rows = [(key, f"Näme {key}\t\\N", f"a{key}@example.org", "DE", NOW) for key in ids]
+        insert_rows(session, Account, COLUMNS, rows)
+    return ids
+
+
+def test_rows_come_back_as_they_were_given(any_db: Database) -> None:
+    ids = accounts(any_db, 3)
+    with any_db.reading() as session:
+        rows = session.scalars(sa.select(Account).order_by(Account.id)).all()
+    assert [(row.id, row.name, row.created_at, row.language) for row in rows] == [
+        (key, f"Näme {key}\t\\N", NOW, "en") for key in ids
+    ]
+
+
+def test_keys_are_taken_once_and_the_models_go_on_behind_them(any_db: Database) -> None:
+    first, second = accounts(any_db, 2), accounts(any_db, 2)
+    with any_db.unit_of_work() as session:
+        single = Account(name="x", email="x@example.org", created_at=NOW)
+        session.add(single)
+    assert len({*first, *second, single.id}) == 5
+
+
+def test_states_moments_and_json_are_stored_as_by_the_models(any_db: Database) -> None:
+    columns = ("email", "role", "password_hash", "created_at", "must_change_password")
+    moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    with any_db.unit_of_work() as session:
+        insert_rows(session, User, columns, [("o@example.org", Role.OPERATOR, "x", moment, False)])
+        event = ("at", "actor", "action", "object_type", "object_id", "reason", "details")
+        insert_rows(session, AuditEvent, event, [(moment, "a", "b", "c", "1", "", {"k": [1, "ü"]})])
+    with any_db.reading() as session:
+        user = session.scalars(sa.select(User)).one()
+        assert (user.role, user.created_at) == (Role.OPERATOR, moment)
+        assert session.scalars(sa.select(AuditEvent)).one().details == {"k": [1, "ü"]}
+
+
+def test_each_row_gets_values_of_its_own(any_db: Database) -> None:
+    ids = accounts(any_db, 3)
+    with any_db.unit_of_work() as session:
+        found = update_rows(
+            session, Account, ("id", "name", "created_at"), [(key, f"new {key}", NOW) for key in ids[:2]]
+        )
+    assert found == 2
+    with any_db.reading() as session:
+        names = session.scalars(sa.select(Account.name).order_by(Account.id)).all()
+    assert names == [f"new {ids[0]}", f"new {ids[1]}", f"Näme {ids[2]}\t\\N"]
+
+
+def test_a_row_that_is_refused_is_refused_as_by_the_models_and_keeps_its_secrets(any_db: Database) -> None:
+    ids = accounts(any_db, 1)
+    row = (ids[0] + 1, "secret", f"a{ids[0]}@example.org", "DE", NOW)
+    with pytest.raises(sa.exc.IntegrityError) as refused, any_db.unit_of_work() as session:
+        insert_rows(session, Account, COLUMNS, [row])
+    assert "secret" not in str(refused.value)
+    assert "@example.org" not in str(refused.value)

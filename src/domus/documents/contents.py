@@ -43,6 +43,8 @@ class Document:
     tax_country: str
     tax_note: str
     reason: str
+    logo: bytes | None = None
+    """A PNG; the company's as it is now."""
 
     @property
     def file_name(self) -> str:
@@ -77,6 +79,7 @@ def of_invoice(invoice: Invoice, *, company_name: str) -> Document:
         tax_country=invoice.tax_country,
         tax_note=invoice.tax_note,
         reason="",
+        logo=_logo(invoice),
     )
 
 
@@ -104,11 +107,16 @@ def of_credit_note(note: CreditNote, *, company_name: str) -> Document:
         tax_country=invoice.tax_country,
         tax_note=invoice.tax_note,
         reason=note.reason,
+        logo=_logo(invoice),
     )
 
 
 def _seller(invoice: Invoice, company_name: str) -> Party:
     return Party(name=company_name) if invoice.seller is None else Party.from_stored(invoice.seller)
+
+
+def _logo(invoice: Invoice) -> bytes | None:
+    return None if invoice.company is None else invoice.company.logo
 
 
 def _buyer(invoice: Invoice) -> Party:

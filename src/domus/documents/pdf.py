@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +24,7 @@ from domus.documents.words import words
 _LEFT, _TOP, _WIDTH = 20, 18, 170
 _WINDOW_TOP = 47
 _AMOUNT_WIDTH = 38
+_LOGO = (70, 22)
 _FOOT = 32
 _GREY, _BLACK = 95, 0
 
@@ -69,6 +71,9 @@ class _Sheet(FPDF):
     def put_head(self) -> None:
         """Put the seller at the top right, the buyer where an envelope has its window, and the title below."""
         seller, buyer = self.document.seller, self.document.buyer
+        if self.document.logo is not None:
+            picture = io.BytesIO(self.document.logo)
+            self.image(picture, _LEFT, _TOP, *_LOGO, keep_aspect_ratio=True)
         self.set_xy(_LEFT, _TOP)
         self._text(seller.name, size=12, bold=True, align=Align.R)
         for line in self._address(seller):

@@ -42,6 +42,8 @@ class Company(Base):
     """Whether catalogue prices are gross: with the tax of the company's own country in them."""
     untaxed_note: Mapped[str] = mapped_column(sa.String(300), default="")
     """What stands on invoices of a company that charges no tax, such as which law frees it."""
+    logo: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
+    """A PNG for the head of documents; not copied into invoices, for it says nothing that counts."""
     is_default: Mapped[bool] = mapped_column(default=False)
     """Invoices everybody whom no other company does; there is one such company at all times."""
     created_at: Mapped[datetime]

@@ -14,6 +14,7 @@ from domus.core.errors import Conflict, InvalidInput
 from domus.db.engine import Database
 from domus.db.rows import get_row
 from domus.tax import services
+from domus.tax.logos import parse_logo
 from domus.tax.models import Company, InvoicingCountry, TaxRate
 from domus.tax.services import CompanyFields, InvoicingFields, RateFields
 from domus.workflows import editing
@@ -29,6 +30,7 @@ __all__ = [
     "save_company",
     "save_invoicing",
     "save_rate",
+    "set_logo",
 ]
 
 
@@ -59,6 +61,20 @@ def make_default(db: Database, *, company_id: int, actor: Actor, now: datetime) 
             audit.record(
                 session, actor=actor, action="company.made_default", object_type="company", object_id=company_id, now=now
             )  # fmt: skip
+    return company
+
+
+def set_logo(db: Database, *, company_id: int, content: bytes | None, actor: Actor, now: datetime) -> Company:
+    """Put a PNG or JPEG into the head of a company's documents, or take it away with None."""
+    actor.require_operator()
+    logo = None if content is None else parse_logo(content)
+    with db.unit_of_work() as session:
+        company = get_row(session, Company, company_id, what="company")
+        company.logo = logo
+        audit.record(
+            session, actor=actor, action="company.logo_set" if logo else "company.logo_removed", object_type="company",
+            object_id=company_id, now=now,
+        )  # fmt: skip
     return company
 
 

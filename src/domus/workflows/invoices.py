@@ -20,7 +20,7 @@ from domus.db.engine import Database
 from domus.documents import contents
 from domus.documents.contents import Document
 from domus.documents.pdf import render
-from domus.tax.models import percent_text
+from domus.tax.models import Company, percent_text
 
 EXPORT_COLUMNS = (
     "kind", "number", "date", "company", "customer_id", "customer", "country", "vat_number", "tax_rule", "tax_country",
@@ -72,7 +72,10 @@ def credit_note_document(session: Session, note_id: int, *, look: Look, actor: A
     query = sa.select(CreditNote).where(CreditNote.id == note_id)
     found = session.scalar(
         query.options(
-            load.joinedload(Invoice.account), load.joinedload(Invoice.order), load.selectinload(Invoice.lines)
+            load.joinedload(Invoice.account),
+            load.joinedload(Invoice.order),
+            load.selectinload(Invoice.lines),
+            load.joinedload(Invoice.company).undefer(Company.logo),
         )
     )
     if found is None:
@@ -103,7 +106,8 @@ def as_pdf(document: Document, look: Look) -> Pdf:
 
 
 def _whole_invoice() -> tuple[sa.sql.base.ExecutableOption, ...]:
-    return (joinedload(Invoice.account), joinedload(Invoice.order), selectinload(Invoice.lines))
+    company = joinedload(Invoice.company).undefer(Company.logo)
+    return (joinedload(Invoice.account), joinedload(Invoice.order), company, selectinload(Invoice.lines))
 
 
 def _month(text: str) -> tuple[datetime, datetime]:

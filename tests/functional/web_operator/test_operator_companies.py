@@ -1,14 +1,17 @@
 """Companies, who invoices whom, and rates of tax, in the operator panel."""
 
+import io
 from typing import Any
 
 import sqlalchemy as sa
+from PIL import Image
 
 from domus.accounts.models import Account, AuditEvent
 from domus.db.engine import Database
 from domus.tax.models import Company, InvoicingCountry, TaxRate
 from tests.support.panel import Visitor, text_of
 from tests.support.people import People
+from tests.support.shop import Shop
 
 COMPANY = {
     "name": "Example Asia Ltd", "address": "1 Raffles Place\nSingapore", "country": "SG", "invoice_prefix": "sg",
@@ -70,3 +73,23 @@ def test_a_vat_number_is_removed_with_a_reason(olga: Visitor, people: People, db
     olga.post(path, {"reason": "not in the register"})
     olga.post(path, {"reason": "again"}, status=409)
     assert _newest(db, AuditEvent).reason == "not in the register"
+
+
+def test_a_logo_is_put_into_documents_and_taken_away(
+    olga: Visitor, people: People, shop: Shop, db: Database
+) -> None:
+    invoice_id = shop.paid(people.alice).invoice.id
+    made = io.BytesIO()
+    Image.new("RGB", (60, 20), "navy").save(made, "PNG")
+    path = f"/operator/companies/do/logo/?id={_newest(db, Company).id}"
+
+    def has_picture() -> bool:
+        return b"/Subtype /Image" in olga.get(f"/operator/invoices/pdf/?id={invoice_id}").data
+
+    assert not has_picture()
+    page = olga.post(path, {"logo": (io.BytesIO(b"no picture"), "logo.png")}, status=422)
+    assert "no PNG or JPEG" in text_of(page)
+    olga.post(path, {"logo": (io.BytesIO(made.getvalue()), "logo.png")})
+    assert has_picture()
+    olga.post(path)
+    assert not has_picture()

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from markupsafe import Markup
 from sqlalchemy.orm import Session, joinedload
-from wtforms import BooleanField, DateField
+from wtforms import BooleanField, DateField, FileField
 from wtforms.validators import InputRequired
 
 from domus.accounts.actor import Actor
@@ -61,6 +61,23 @@ class CompanyForm(OperatorForm):
     )
 
 
+class LogoForm(ActForm):
+    """A picture, or none."""
+
+    logo = FileField(
+        "PNG or JPEG", description="At most 300,000 bytes. No file: documents have no logo any more."
+    )
+
+
+def _set_logo(doing: Doing) -> str:
+    file = doing.form.logo.data
+    content = file.read() if file else b""
+    companies.set_logo(
+        doing.db, company_id=doing.model.id, content=content or None, actor=doing.actor, now=doing.now
+    )
+    return f"Documents of {doing.model} {'bear the logo' if content else 'have no logo'} now."
+
+
 def _default(_view: Any, _context: Any, row: Company, _name: str) -> Markup:
     return status("active", "invoices all others", "ok") if row.is_default else status("", "named countries")
 
@@ -109,6 +126,15 @@ class CompanyView(Deletable, ActingView, EditableView):
             ),
             offered=lambda model: not model.is_default,
             form=ActForm,
+        ),
+        Act(
+            name="logo",
+            label="Logo",
+            run=_set_logo,
+            consequence=lambda _model: (
+                "It stands in the head of documents, also of those that were issued before."
+            ),
+            form=LogoForm,
         ),
     )
 

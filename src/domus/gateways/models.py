@@ -139,7 +139,7 @@ class PaymentAttempt(Base):
     method_id: Mapped[int | None] = mapped_column(sa.ForeignKey("saved_method.id"))
     reference: Mapped[str] = mapped_column(sa.String(255), default="")
     """The gateway's name of what it made for us; empty until it answered."""
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     next_look_at: Mapped[datetime | None]
     """When to ask the gateway by ourselves how it stands, should no event have come."""
     looks: Mapped[int] = mapped_column(default=0)
@@ -184,7 +184,7 @@ class GatewayRefund(Base):
     """The gateway's name of it."""
     from_outside: Mapped[bool] = mapped_column(default=False)
     """Made at the gateway, not by us."""
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     next_attempt_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     done_at: Mapped[datetime | None]

@@ -10,7 +10,7 @@ LISTS = (
     "vps", "orders", "jobs", "accounts", "users", "dom0s", "locations", "pools", "addresses", "products", "prices",
     "templates", "invoices", "payments", "ledger", "audit", "messages", "runs",
     "companies", "invoicing", "tax-rates", "credit-notes", "mails", "mail-templates",
-    "transfers", "gateway-events", "refusals", "refunds", "disputes",
+    "transfers", "attempts", "gateway-events", "refusals", "refunds", "disputes",
 )  # fmt: skip
 
 

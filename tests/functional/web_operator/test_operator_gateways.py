@@ -11,13 +11,13 @@ from domus.billing.models import Order, Payment
 from domus.core.clock import utc_now
 from domus.core.money import Money
 from domus.db.engine import Database
-from domus.gateways.models import BankLine, EventState, GatewayEvent, LineState
+from domus.gateways.models import BankLine, EventState, GatewayEvent, LineState, PaymentAttempt
 from domus.gateways.prepaid import Prepaid
 from domus.gateways.registry import Gateways
-from domus.workflows import billing, payments_bank, payments_events
+from domus.workflows import billing, payments_bank, payments_charging, payments_events
 from domus_web import create_app
 from tests.support import panel
-from tests.support.fake_gateway import FakeGateway, delivery
+from tests.support.fake_gateway import FakeGateway, delivery, make_saved_method
 from tests.support.panel import Visitor, text_of
 from tests.support.people import People
 from tests.support.shop import Shop
@@ -146,3 +146,17 @@ def test_what_is_prepaid_is_sent_back_and_no_more(
     olga.post(path, {"amount": "12.00", "reason": "again"}, status=409)
     assert "Balance 0.50 USD" in text_of(olga.get(f"/operator/accounts/details/?id={order.account_id}"))
     assert billing.check_ledger(db) == []
+
+
+def test_why_an_attempt_failed_is_shown(db: Database, olga: Visitor, order: Order, fake: FakeGateway) -> None:
+    method = make_saved_method(db, order.account_id)
+    fake.declines = "Your card has insufficient funds."
+    payments_charging.charge(
+        db, Gateways(fake), account_id=order.account_id, invoice_id=order.invoice.id, method_id=method.id,
+        actor=Actor.system("renewals"), now=utc_now(),
+    )  # fmt: skip
+    assert "insufficient funds" in text_of(olga.get(f"/operator/attempts/?account={order.account_id}"))
+    with db.reading() as session:
+        attempt = session.scalars(sa.select(PaymentAttempt)).one()
+    page = text_of(olga.get(f"/operator/attempts/details/?id={attempt.id}"))
+    assert "Visa ending in 4242" in page

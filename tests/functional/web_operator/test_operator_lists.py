@@ -19,7 +19,7 @@ LISTS = {
     "contracts": 6, "renewal-days": 2,
     "vps": 5, "orders": 3, "jobs": 2, "accounts": 2, "users": 2, "dom0s": 2, "locations": 2, "pools": 3, "addresses": 3,
     "products": 3, "prices": 2, "templates": 2, "invoices": 2, "payments": 2, "ledger": 3, "audit": 2,
-    "messages": 2, "runs": 2, "transfers": 2, "gateway-events": 2, "refusals": 2, "refunds": 2, "disputes": 2,
+    "messages": 2, "runs": 2, "transfers": 2, "attempts": 2, "gateway-events": 2, "refusals": 2, "refunds": 2, "disputes": 2,
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def till(db: Database) -> Till:
 
 def event(till: Till, order: orders.Order, number: int) -> Act:
     """An event arrives, is delivered again after the death, and swept up."""
-    till.begin(order.invoice)
+    till.begin(order.invoice, now=NOW + timedelta(hours=number))
     paid = till.fake.pays(usd("10.00"), reference=f"pay-{number}")
 
     def act(now: datetime) -> None:

@@ -11,6 +11,7 @@ from wtforms import IntegerField
 from wtforms.validators import InputRequired
 
 from domus.gateways.models import (
+    AttemptState,
     BankLine,
     Dispute,
     DisputeState,
@@ -19,6 +20,7 @@ from domus.gateways.models import (
     GatewayRefund,
     GatewayRefusal,
     LineState,
+    PaymentAttempt,
     RefundState,
 )
 from domus.workflows import payments_bank, payments_events
@@ -26,7 +28,7 @@ from domus_web.context import current_gateways
 from domus_web.operator.acting import ActingView
 from domus_web.operator.acts import Act, Doing, ReasonForm
 from domus_web.operator.choices import Of, by_state
-from domus_web.operator.columns import NOTHING, amount, code, link, machine, plain, state, when
+from domus_web.operator.columns import NOTHING, amount, code, link, machine, plain, state, to, when
 from domus_web.operator.searching import parse_number
 from domus_web.operator.view import OperatorView
 
@@ -86,7 +88,7 @@ def _payment(_view: Any, _context: Any, row: Any, _name: str) -> Markup:
     return link("operator_payments.details_view", row.payment_id, id=row.payment_id)
 
 
-def _account(_view: Any, _context: Any, row: Dispute, _name: str) -> Markup:
+def _account(_view: Any, _context: Any, row: Any, _name: str) -> Markup:
     return link("operator_accounts.details_view", row.account.name, id=row.account_id)
 
 
@@ -232,6 +234,51 @@ class BankLineView(ActingView):
     def title_of(self, model: BankLine) -> str:
         """Name a transfer by its id."""
         return f"Transfer {model.id}"
+
+
+class AttemptView(OperatorView):
+    """Attempts to pay."""
+
+    singular = "Attempt"
+    has_name = False
+    intro = "Each try of a customer, or of a renewal, to have an invoice paid, and why it was not."
+    empty_message = "Nobody has begun to pay at a gateway yet."
+    column_list = ("created_at", "account", "gateway", "kind", "state", "amount_minor", "problem", "ended_at")
+    column_details_list = ("id", *column_list, "invoice", "method", "reference", "next_look_at")
+    column_labels = {
+        "id": "Id", "created_at": "Begun", "amount_minor": "Amount", "ended_at": "Ended", "method": "Saved card",
+        "next_look_at": "Asked about again",
+    }  # fmt: skip
+    column_formatters = {
+        "id": machine("id"),
+        "created_at": when("created_at"),
+        "account": _account,
+        "kind": state("kind"),
+        "state": state("state"),
+        "amount_minor": amount("amount_minor"),
+        "problem": plain("problem"),
+        "ended_at": when("ended_at", "not yet"),
+        "invoice": to("invoice", "operator_invoices"),
+        "method": lambda _v, _c, row, _n: NOTHING if row.method is None else row.method.label,
+        "reference": machine("reference"),
+        "next_look_at": when("next_look_at"),
+    }
+    right_columns = ("amount_minor",)
+    default_order = ("created_at", True)
+    list_options = (joinedload(PaymentAttempt.account),)
+    details_options = (
+        *list_options,
+        joinedload(PaymentAttempt.invoice),
+        joinedload(PaymentAttempt.method),
+    )
+    choices = (
+        by_state(PaymentAttempt.state, AttemptState),
+        Of("account", "account", PaymentAttempt.account_id),
+    )
+
+    def title_of(self, model: PaymentAttempt) -> str:
+        """Name an attempt by the beginning of its id."""
+        return f"Attempt {str(model.id)[:8]}"
 
 
 class RefundView(OperatorView):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from domus.accounts.models import Account, AuditEvent, User
 from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment, Subscription
 from domus.catalog.models import OsTemplate, Price, Product
-from domus.gateways.models import BankLine, Dispute, GatewayEvent, GatewayRefund, GatewayRefusal
+from domus.gateways.models import (
+    BankLine,
+    Dispute,
+    GatewayEvent,
+    GatewayRefund,
+    GatewayRefusal,
+    PaymentAttempt,
+)
 from domus.inventory.models import Dom0, IpAddress, IpPool, Location
 from domus.mail.models import MailTemplate, OutgoingMail
 from domus.provisioning.models import Dom0Run, Job, OutboxMessage
@@ -19,6 +26,7 @@ from domus_web.admin.companies import CompanyView, InvoicingView, RateView
 from domus_web.admin.contracts import ContractView
 from domus_web.admin.dom0s import Dom0View
 from domus_web.admin.gateways import (
+    AttemptView,
     BankLineView,
     DisputeView,
     GatewayEventView,
@@ -92,6 +100,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Gateways",
         (
             ("Transfers", BankLine, BankLineView, "transfers"),
+            ("Attempts", PaymentAttempt, AttemptView, "attempts"),
             ("Events", GatewayEvent, GatewayEventView, "gateway-events"),
             ("Turned away", GatewayRefusal, RefusalView, "refusals"),
             ("Refunds", GatewayRefund, RefundView, "refunds"),

@@ -145,6 +145,7 @@ def _attempt() -> None:
         **only_where("kind = 'charge' AND state = 'open'"),
     )
     op.create_index("ix_payment_attempt_state_next_look_at", "payment_attempt", ["state", "next_look_at"])
+    op.create_index(op.f("ix_payment_attempt_created_at"), "payment_attempt", ["created_at"])
     op.create_index("ix_payment_attempt_gateway_reference", "payment_attempt", ["gateway", "reference"])
 
 
@@ -168,6 +169,7 @@ def _refund() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway_refund")),
         sa.UniqueConstraint("payment_id", "reference", name=op.f("uq_gateway_refund_payment_id_reference")),
     )
+    op.create_index(op.f("ix_gateway_refund_created_at"), "gateway_refund", ["created_at"])
     op.create_index(op.f("ix_gateway_refund_payment_id"), "gateway_refund", ["payment_id"])
     op.create_index("ix_gateway_refund_state_next_attempt_at", "gateway_refund", ["state", "next_attempt_at"])
 

@@ -49,6 +49,7 @@ def test_a_picture_is_kept_as_a_png_without_anything_beside_it(kind: str) -> Non
         (picture(size=(2001, 10)), "2000 pixels"),
         (bomb(), "2000 pixels|no PNG"),
     ],
+    ids=["nothing", "svg", "gif", "cut off", "too many bytes", "too wide", "bomb"],
 )
 def test_what_is_no_logo_is_refused(content: bytes, why: str) -> None:
     with pytest.raises(InvalidInput, match=why) as refusal:

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from domus.core.clock import utc_now
+from domus.core.errors import Conflict
 from domus.inventory.models import AddressState, IpAddress
 from domus.provisioning.models import Dom0Run
 from domus.workflows import orders
@@ -38,9 +39,10 @@ def test_a_paid_order_becomes_exactly_one_running_vps(world: World) -> None:
 def test_paying_twice_changes_nothing(world: World) -> None:
     order = world.place()
     world.pay(order)
-    orders.pay_with_test_gateway(
-        world.db, order_id=uuid.UUID(order), reference=order, actor=OPERATOR, now=utc_now()
-    )
+    with pytest.raises(Conflict, match="paid already"):
+        orders.pay_with_test_gateway(
+            world.db, order_id=uuid.UUID(order), reference="another", actor=OPERATOR, now=utc_now()
+        )
     world.wait_for(order, "active")
     assert_sold_once(world.db, order)
 

@@ -36,9 +36,7 @@ def _by_image(house: LabHouse, rounds: int) -> Iterator[Result]:
         rounds, lambda: house.seconds_paid_to_ssh(IMAGE), lambda: hand.clone_image(TEMPLATE_IMAGE)
     )
     yield _compared("P3 paid > ssh, by image", ours, "clone by hand (e2image, xl)", theirs, at_most=LIMIT)
-    hand.prepare_xen_tools(TEMPLATE_IMAGE)
-    (xen_tools,) = in_turn(min(rounds, 2), hand.xen_create_image)
-    yield _compared("P3 paid > ssh, by image (xen-tools)", ours, "xen-create-image by tar, xl", xen_tools)
+    yield _beside_xen_tools("P3 paid > ssh, by image (xen-tools)", ours, hand)
     (packages,) = in_turn(1, lambda: house.seconds_paid_to_ssh(BOOTSTRAP))
     yield absolute("P3 paid > ssh, by warm bootstrap", "s", packages, command=COMMAND)
 
@@ -53,6 +51,13 @@ def _by_snapshot(house: LabHouse, rounds: int) -> Iterator[Result]:
     )
     peer = "clone by hand (lvcreate, xl)"
     yield _compared("P3 paid > ssh, by thin snapshot", ours, peer, theirs, at_most=LIMIT)
+    yield _beside_xen_tools("P3 paid > ssh, by thin snapshot (xen-tools)", ours, hand)
+
+
+def _beside_xen_tools(name: str, ours: list[float], hand: ByHand) -> Result:
+    hand.prepare_xen_tools(TEMPLATE_IMAGE)
+    (xen_tools,) = in_turn(1, hand.xen_create_image)
+    return _compared(name, ours, "xen-create-image by tar, xl", xen_tools)
 
 
 def _compared(name: str, ours: list[float], peer: str, theirs: list[float], **limit: Any) -> Result:

@@ -74,13 +74,20 @@ vif = ["mac=00:16:3e:00:00:fb,bridge=xenbr0"]
 END
 xl create -q /etc/xen/$name.cfg
 """
+#: Told not to use pygrub, it writes a bare 0 in the place of the kernel.
 _XEN_TOOLS = f"""
 xen-create-image --hostname=$name --lvm=$vg --install-method=tar --install-source={TREE} --size=${{root_mib}}M \
     --swap=${{swap_mib}}M --memory=${{memory}}M --ip=$address --netmask=255.255.255.0 --gateway=192.0.2.1 \
     --dist=bookworm --fs=ext4 --genpass=0 --nohosts --force --arch=amd64 --nopygrub \
     --mirror=http://mirror.example.org/debian --kernel={BOOT}/vmlinuz --initrd={BOOT}/initrd.img > /root/xen-tools.out 2>&1 \
     || {{ tail -n 30 /root/xen-tools.out; exit 1; }}
-xl create -q /etc/xen/$name.cfg 'extra = "console=hvc0 net.ifnames=0"'
+sed -i '/^0$/d' /etc/xen/$name.cfg
+cat >> /etc/xen/$name.cfg << END
+kernel = "{BOOT}/vmlinuz"
+ramdisk = "{BOOT}/initrd.img"
+extra = "console=hvc0 net.ifnames=0"
+END
+xl create -q /etc/xen/$name.cfg
 """
 #: Debian's configuration has bookworm boot by pygrub with a kernel of its own, which the image does not hold.
 _XEN_TOOLS_CONFIGURATION = """

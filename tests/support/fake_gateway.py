@@ -59,6 +59,7 @@ class FakeGateway(Listens, Charges, GivesBack):
     down: bool = False
     declines: str = ""
     refuses_refunds: str = ""
+    refunds_wait: bool = False
 
     def begin(self, bill: Bill) -> Redirect:
         self._be_there()
@@ -112,6 +113,7 @@ class FakeGateway(Listens, Charges, GivesBack):
         outcome = Outcome.FAILED if self.refuses_refunds else Outcome.DONE
         if outcome is Outcome.DONE:
             self.refunds[refund_id] = amount
+            outcome = Outcome.PENDING if self.refunds_wait else Outcome.DONE
         if self.silent:
             raise GatewayUnavailable("The answer was lost.")
         return Refunded(
@@ -121,6 +123,17 @@ class FakeGateway(Listens, Charges, GivesBack):
             outcome=outcome,
             refund_id=refund_id,
             problem=self.refuses_refunds,
+        )
+
+    def refund_now(self, reference: str, payment_reference: str) -> Refunded:
+        self._be_there()
+        refund_id = uuid.UUID(reference.removeprefix("refund-"))
+        return Refunded(
+            reference=reference,
+            payment_reference=payment_reference,
+            amount=self.refunds[refund_id],
+            outcome=Outcome.PENDING if self.refunds_wait else Outcome.DONE,
+            refund_id=refund_id,
         )
 
     def _be_there(self) -> None:

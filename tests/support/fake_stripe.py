@@ -46,6 +46,8 @@ class FakeStripe:
     answers: dict[str, tuple[str, Answer]] = field(default_factory=dict)
     lose_answers: int = 0
     """So many requests are carried out and not answered."""
+    lose_refunds: int = 0
+    """The same, of refunds alone."""
     fail_with: int = 0
     """When set, nothing is carried out and this status is answered."""
     refuse_refunds: bool = False
@@ -151,6 +153,10 @@ class FakeStripe:
         header = stripe.WebhookSignature.generate_signature_header(body, WEBHOOK_SECRET, int(at.timestamp()))
         return Delivery({"stripe-signature": header, "content-type": "application/json"}, body.encode())
 
+    def forget_keys(self) -> None:
+        """Let the day pass in which a key is remembered."""
+        self.answers.clear()
+
     # The API.
 
     @contextmanager
@@ -171,6 +177,9 @@ class FakeStripe:
             said = self._once(key, request)
             if self.lose_answers:
                 self.lose_answers -= 1
+                return LOST
+            if self.lose_refunds and (request.method, request.path) == ("POST", "/v1/refunds"):
+                self.lose_refunds -= 1
                 return LOST
             return said
 
@@ -284,7 +293,8 @@ class FakeStripe:
         found = [
             self._shown(refund, ("payment_intent",))
             for refund in self._of("refund")
-            if refund["charge"] == sent["charge"]
+            if sent.get("charge") in (None, refund["charge"])
+            and sent.get("payment_intent") in (None, refund["payment_intent"])
         ]
         return _json({"object": "list", "has_more": False, "url": "/v1/refunds", "data": found})
 

@@ -250,7 +250,11 @@ class GivesBack(Gateway):
 
     @abstractmethod
     def refund(self, payment_reference: str, amount: Money, *, refund_id: uuid.UUID) -> Refunded:
-        """Give so much of a payment back, once for each ``refund_id``."""
+        """Give so much of a payment back, once for each ``refund_id``, however much later it is asked for again."""
+
+    @abstractmethod
+    def refund_now(self, reference: str, payment_reference: str) -> Refunded:
+        """Return how a refund stands that the gateway has made, and that was not done at once."""
 
 
 class Lists(Gateway):

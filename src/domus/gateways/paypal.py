@@ -122,6 +122,11 @@ class Paypal(Listens, GivesBack):
             )  # fmt: skip
         return _refunded(refund, payment_reference)
 
+    def refund_now(self, reference: str, payment_reference: str) -> Refunded:
+        """Ask PayPal how a refund stands."""
+        refund = self._client.get(f"/v2/payments/refunds/{quote(reference, safe='')}")
+        return _refunded(refund, payment_reference)
+
     def verify(self, delivery: Delivery, *, now: datetime) -> Event:
         """Check the signature, the certificate and the time."""
         kept = self._signatures.check(delivery, now=now)

@@ -155,9 +155,14 @@ class StripeCards(Listens, Charges, GivesBack, Lists):
             return
 
     def refund(self, payment_reference: str, amount: Money, *, refund_id: uuid.UUID) -> Refunded:
-        """Give so much of a payment back."""
+        """Give so much of a payment back. Stripe forgets keys after a day, so we look first whether it was done."""
         try:
             with _translated():
+                made = self._client.refunds.list({"payment_intent": payment_reference, "limit": 100})
+                for refund in made.auto_paging_iter():
+                    known = stripe_facts.of_refund(refund.to_dict(), payment_reference)
+                    if known.refund_id == refund_id:
+                        return known
                 answer = self._client.refunds.create(
                     {
                         "payment_intent": payment_reference,
@@ -172,6 +177,12 @@ class StripeCards(Listens, Charges, GivesBack, Lists):
                 refund_id=refund_id, problem=str(error),
             )  # fmt: skip
         return stripe_facts.of_refund(answer.to_dict(), payment_reference)
+
+    def refund_now(self, reference: str, payment_reference: str) -> Refunded:
+        """Ask Stripe how a refund stands."""
+        with _translated():
+            refund = self._client.refunds.retrieve(reference)
+        return stripe_facts.of_refund(refund.to_dict(), payment_reference)
 
     def verify(self, delivery: Delivery, *, now: datetime) -> Event:
         """Check the signature over the body as it came, and its time."""

@@ -123,9 +123,7 @@ def carry_out(db: Database, gateways: Gateways, refund_id: uuid.UUID, *, now: da
     if not taken or row is None:
         return "somebody else does it"
     try:
-        fact = _giving_back(gateways, row.payment.gateway).refund(
-            row.payment.reference, row.amount, refund_id=row.id
-        )
+        fact = _asked(_giving_back(gateways, row.payment.gateway), row)
     except GatewayUnavailable as error:
         with db.unit_of_work() as session:
             session.execute(
@@ -204,6 +202,13 @@ def disputed(db: Database, gateway: str, fact: Disputed, *, actor: Actor, now: d
             object_id=payment.id, account_id=account_id, reason=row.reason, now=now,
         )  # fmt: skip
         return f"the dispute over {fact.amount} is {row.state.value}"
+
+
+def _asked(gateway: GivesBack, row: GatewayRefund) -> Refunded:
+    """Have a refund made, or ask after one that the gateway has made already and was not done with."""
+    if row.reference:
+        return gateway.refund_now(row.reference, row.payment.reference)
+    return gateway.refund(row.payment.reference, row.amount, refund_id=row.id)
 
 
 def _giving_back(gateways: Gateways, name: str) -> GivesBack:

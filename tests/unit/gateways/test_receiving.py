@@ -384,3 +384,18 @@ def test_what_gateways_said_is_kept_as_long_as_it_is_needed(any_till: Till) -> N
     housekeeping.clean_up(any_till.db, now=NOW + timedelta(days=500))
     assert [bool(event.body) for event in any_till.events()] == [False]
     any_till.assert_books_agree()
+
+
+def test_a_refund_that_is_not_done_at_once_is_asked_after_and_not_made_again(till: Till) -> None:
+    order = till.order()
+    till.pays(order.invoice)
+    orders.refund(till.db, order_id=order.id, actor=till.shop.people.as_olga, now=NOW)
+    till.fake.refunds_wait = True
+    for days in range(3):
+        payments_events.work(till.db, till.gateways, now=NOW + timedelta(days=days))
+    till.fake.refunds_wait = False
+    payments_events.work(till.db, till.gateways, now=NOW + timedelta(days=4))
+    assert len(till.fake.refunds) == 1
+    assert payments_events.work(till.db, till.gateways, now=NOW + timedelta(days=9)).refunds == 0
+    assert till.balance() == "0.00 USD"
+    till.assert_books_agree()

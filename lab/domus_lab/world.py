@@ -18,7 +18,7 @@ from domus_lab.errors import LabError
 from domus_lab.image import LabImage, ensure_image, lab_directory
 from domus_lab.machine import THIN_POOL, VOLUME_GROUP, LabMachine
 from domus_lab.minion import HOST_AS_SEEN_FROM_DOM0, MinionSettings
-from domus_stack import Stack
+from domus_stack import Stack, StackError
 from domus_stack.customer import Customer, new_password
 from domus_stack.processes import end_leftovers
 from domus_stack.seed import add_dom0, seed
@@ -33,7 +33,7 @@ ORDER_KEY = "/root/order_key"
 MINION_LIMIT_SECONDS = 900.0
 ORDER_LIMIT_SECONDS = 1800.0
 SSHD_LIMIT_SECONDS = 600.0
-CALL_LIMIT_SECONDS = 900
+CALL_LIMIT_SECONDS = 450
 # An answer of the minion takes tens of seconds when the host is busy, and a look of its beacons one or two.
 ENGINE_OPTIONS = {"give_up_after_seconds": 300}
 BEACON_INTERVAL_SECONDS = 5
@@ -179,7 +179,10 @@ class LabWorld:
     def converge(self) -> dict[str, Any]:
         """Bring about on dom0 what is wanted, as an operator may at any time; return its report."""
         self.stack.wait_for_dom0(MINION_ID, MINION_LIMIT_SECONDS)
-        report = self.stack.salt.call(MINION_ID, "dom0.converge", seconds=CALL_LIMIT_SECONDS)
+        try:
+            report = self.stack.salt.call(MINION_ID, "dom0.converge", seconds=CALL_LIMIT_SECONDS)
+        except StackError:  # Salt's bus may lose a call.
+            report = self.stack.salt.call(MINION_ID, "dom0.converge", seconds=CALL_LIMIT_SECONDS)
         if not isinstance(report, dict):
             raise LabError(f"dom0.converge said: {report}")
         return report

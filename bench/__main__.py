@@ -15,6 +15,7 @@ MODULES = (
     "bench.burst",
     "bench.lab_way",
     "bench.lab_dom0",
+    "bench.renewals",
 )
 
 

@@ -34,8 +34,9 @@ def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Ac
         return 0
     payments = _add_payments(session, paid, now=now)
     ledger.book_many(session, _bookings(paid, payments), actor=actor, now=now)
-    _number(session, paid, now=now)
     _extend(session, paid, now=now)
+    # Late, because whoever wants a number of the same series waits from here on.
+    _number(session, paid, now=now)
     tell_paid(session, [row.id for row in paid], now=now)
     return len(paid)
 

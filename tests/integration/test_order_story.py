@@ -129,7 +129,7 @@ def test_a_dom0_that_is_down_delays_the_order_and_the_order_says_so(
     world.stack.minion("dom0-b").kill()
     order = world.place(location="Paris")
     world.pay(order)
-    eventually(lambda: "does not answer" in world.job(order)["note"], "the job to say what it waits for", 60)
+    eventually(lambda: "does not answer" in world.job(order)["note"], "the job to say what it waits for")
     assert world.status(order)["state"] == "provisioning"
     world.stack.start_minion("dom0-b")
     world.wait_for(order, "active")

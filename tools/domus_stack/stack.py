@@ -183,6 +183,12 @@ class Stack:
 
     def start_master(self) -> None:
         """Start the master; `wait_for_minion` tells when it answers."""
+        # What a killed master had begun in the background holds its ports until it has ended.
+        wait_until(
+            lambda: is_free(self.ports["publish"]) and is_free(self.ports["return"]),
+            "the ports of the former master to be free",
+            ANSWER_LIMIT_SECONDS,
+        )
         self._make_sockets("master")
         (self.master_config_dir / "pid").unlink(missing_ok=True)
         self._master = self._process("salt-master", ["salt-master", "-c", str(self.master_config_dir)])

@@ -15,10 +15,16 @@ WRITERS = {
     "src/domus/billing/invoicing.py",
     "src/domus/billing/services.py",
     "src/domus/billing/states.py",
+    "src/domus/gateways/attempts.py",
+    "src/domus/gateways/events.py",
+    "src/domus/mail/outbox.py",
     "src/domus/placement/addresses.py",
     "src/domus/provisioning/jobs.py",
     "src/domus/vps/services.py",
     "src/domus/workflows/inventory.py",
+    "src/domus/workflows/mail.py",
+    "src/domus/workflows/payments_bank.py",
+    "src/domus/workflows/payments_givenback.py",
 }
 
 

@@ -171,6 +171,7 @@ def _change(
     actor.require_operator()
     with db.unit_of_work() as session:
         mail = get_row(session, OutgoingMail, mail_id, what="mail")
+        session.refresh(mail, with_for_update=True)  # its sender may be at it
         if mail.state is not from_state:
             raise Conflict(refusal)
         mail.state, mail.attempts, mail.next_attempt_at = to_state, 0, now

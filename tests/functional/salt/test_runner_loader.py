@@ -21,7 +21,12 @@ DEEDS = (
     "forget",
     "set_dom0_state",
     "run",
+    "renewals_run",
+    "renewal_paid",
+    "hold",
+    "end_hold",
 )
+FILES = ("domus_lists.", "domus_orders.", "domus_machines.", "domus_renewals.")
 
 
 @pytest.fixture
@@ -45,9 +50,7 @@ def test_every_command_is_found_whichever_is_asked_for_first(runners: Any, name:
 def test_nothing_else_is_offered_under_its_name(runners: Any) -> None:
     offered = {name.removeprefix("domus.") for name in runners if name.startswith("domus.")}
     assert offered == {*LISTS, *DEEDS}
-    assert not [
-        name for name in runners if name.startswith(("domus_lists.", "domus_orders.", "domus_machines."))
-    ]
+    assert not [name for name in runners if name.startswith(FILES)]
 
 
 def test_every_command_has_its_help(runners: Any) -> None:

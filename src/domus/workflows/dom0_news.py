@@ -21,7 +21,7 @@ from domus.inventory.models import Dom0
 from domus.inventory.queries import lock_dom0
 from domus.provisioning import facts, jobs, reports, runs, seals
 from domus.provisioning.models import Dom0Run
-from domus.vps.models import Vps
+from domus.vps.models import Power, Vps, VpsState
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def record_power(db: Database, *, minion_id: str, changes: Sequence[Any], now: d
                 continue
             if facts.apply_power(witness, vps, change, up_to_date=up_to_date):
                 runs.call_soon(session, witness.dom0_id, at=now + runs.LOOK_AGAIN)
-            elif not up_to_date:
+            elif not up_to_date and not _is_just_defined(vps, change):
                 # What was asked for may just have come about; a run makes sure.
                 runs.call_soon(session, witness.dom0_id, at=now)
 
@@ -177,6 +177,11 @@ def dom0_started(db: Database, *, minion_id: str, now: datetime) -> None:
 def _is_late_and_different(vps: Vps, change: reports.PowerSeen) -> bool:
     is_late = vps.observed_at is not None and change.at < vps.observed_at
     return is_late and change.power is not vps.observed_power
+
+
+def _is_just_defined(vps: Vps, change: reports.PowerSeen) -> bool:
+    """Tell whether a new machine was seen before its first start; the run that defined it is starting it."""
+    return vps.state is VpsState.PROVISIONING and change.power is Power.STOPPED
 
 
 def _witness(session: Session, minion_id: str, now: datetime) -> facts.Witness | None:

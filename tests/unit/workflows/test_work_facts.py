@@ -253,6 +253,14 @@ def test_a_power_change_that_was_asked_for_makes_the_run_come_at_once(shop):
     assert [dom0.minion_id for dom0 in work.due_dom0s(shop.db, now=LATER)] == [shop.machine.minion_id]
 
 
+@pytest.mark.parametrize(("seen", "calls"), [("stopped", False), ("running", True)])
+def test_a_new_machine_that_is_seen_before_its_first_start_calls_for_no_run(shop, seen, calls):
+    vps, soon = shop.paid(), NOW + timedelta(seconds=5)
+    shop.machine.run(NOW)
+    beacon(shop, vps, seen, at=soon, now=soon)
+    assert bool(work.due_dom0s(shop.db, now=soon)) is calls
+
+
 def test_a_dom0_is_not_heard_about_the_vps_of_another(db):
     shop = make_shop(db, dom0s=2)
     vps = shop.active()

@@ -15,6 +15,8 @@ from domus.accounts.models import LoginSession, User
 from domus.core.errors import Conflict, InvalidInput, NotAllowed
 from domus.db.engine import Database
 from domus.db.rows import changed_rows
+from domus.mail import services as mail
+from domus.workflows import password_reset
 
 _REFUSED = "The e-mail address or the password is wrong, or the user is disabled."
 
@@ -127,7 +129,10 @@ def session_user(db: Database, *, token: str, now: datetime) -> User | None:
 def change_password(
     db: Database, *, user_id: int, old: str, new: str, keep_token: str | None, now: datetime
 ) -> None:
-    """Change a user's own password and end all of the user's sessions but the present one."""
+    """Change a user's own password; every link for a new one ends, and all of the user's sessions but the present one.
+
+    The user is told by mail.
+    """
     with db.unit_of_work() as session:
         user = services.get_user(session, user_id)
         limit = throttle.per_email(user.email)
@@ -143,6 +148,9 @@ def change_password(
             raise Conflict("The password was changed elsewhere meanwhile; log in again.")
         throttle.forgive(session, email=limit, now=now)
         sessions.end_all(session, user_id, keep_token=keep_token)
+        password_reset.end_links(session, user_id, now=now)
+        account = services.get_user(session, user_id).account
+        mail.enqueue(session, "password_changed", account, {}, recipients=[user.email], now=now)
         _record(session, user, "user.password_changed", {}, actor=Actor.of(user), now=now)
 
 

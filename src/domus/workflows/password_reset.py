@@ -71,6 +71,12 @@ def make_link(session: Session, reset_id: int, *, now: datetime) -> dict[str, An
     return {"path": f"{PATH}/{token}"}
 
 
+def end_links(session: Session, user_id: int, *, now: datetime) -> None:
+    """End every link of a user, also those whose mail still waits: whoever asked for them gets in by none of them."""
+    unused = sa.update(PasswordReset).where(PasswordReset.user_id == user_id, PasswordReset.used_at.is_(None))
+    session.execute(unused.values(used_at=now))
+
+
 def is_good(db: Database, *, token: str, now: datetime) -> bool:
     """Tell whether a link can still be used, to say so before somebody thinks of a password."""
     with db.reading() as session:
@@ -92,15 +98,13 @@ def choose(db: Database, *, token: str, password: str, remote_address: str, now:
     checked = passwords.check_new_password(password, email=user.email, field="new")
     new_hash = passwords.hash_password(checked)
     with db.unit_of_work() as session:
+        # The user's row comes first, as where a password is changed: two who go on to the links would block each other.
+        user = session.get_one(User, reset.user_id, with_for_update=True)
         swap = sa.update(PasswordReset).where(PasswordReset.id == reset.id, PasswordReset.used_at.is_(None))
         if not changed_rows(session, swap.values(used_at=now)):
             raise _over()
-        user = services.get_user(session, reset.user_id)
         user.password_hash, user.must_change_password = new_hash, False
-        others = sa.update(PasswordReset).where(
-            PasswordReset.user_id == user.id, PasswordReset.used_at.is_(None)
-        )
-        session.execute(others.values(used_at=now))
+        end_links(session, user.id, now=now)
         sessions.end_all(session, user.id)
         throttle.forgive(session, email=throttle.per_email(user.email), now=now)
         mail.enqueue(session, "password_changed", user.account, {}, recipients=[user.email], now=now)

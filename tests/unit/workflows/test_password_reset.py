@@ -93,6 +93,24 @@ def test_using_one_link_ends_the_others(db: Database, people: People, office: Po
         choose(db, token(office, 1))
 
 
+def test_a_changed_password_ends_links_that_were_sent_and_those_that_wait(
+    db: Database, people: People, office: PostOffice
+) -> None:
+    ask(db)
+    office.run()
+    ask(db)
+    accounts.change_password(
+        db, user_id=people.alice.id, old=PASSWORD, new=NEW, keep_token=None, now=NOW + timedelta(minutes=1)
+    )
+    assert office.run(after=timedelta(minutes=1)) == {"refused": 1, "sent": 1}
+    assert office.delivery.sent[-1][0] == "alice@example.org"
+    assert "your password was changed" in office.texts()[-1]
+    assert not password_reset.is_good(db, token=token(office, 0), now=NOW + timedelta(minutes=1))
+    with pytest.raises(NotFound):
+        choose(db, token(office, 0))
+    log_in(db, NEW)
+
+
 def test_the_token_stands_nowhere_but_in_the_mail(db: Database, people: People, office: PostOffice) -> None:
     ask(db)
     office.run()

@@ -226,11 +226,11 @@ def _isolated(report: RunReport, subscription_id: int) -> _Attempt:
 
 
 def _each(db: Database, question: Any, key: Any = Subscription.id) -> Iterator[Any]:
-    """Yield the rows of a question, chunk by chunk, outside of any transaction."""
+    """Yield the rows of a question, chunk by chunk, outside of any transaction; *key* is what its ``id`` is."""
     after = 0
     while True:
         with db.reading() as session:
-            rows = session.execute(queries.chunk(question, Subscription.id, after=after, limit=CHUNK)).all()
+            rows = session.execute(queries.chunk(question, key, after=after, limit=CHUNK)).all()
         if not rows:
             return
         yield from rows

@@ -42,6 +42,11 @@ def vps(shop: Shop) -> Vps:
     return shop.active()
 
 
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewals, "CHUNK", 2)
+
+
 def prepay(shop: Shop, minor: int, *, now: datetime, reference: str = "gift") -> None:
     arrives(shop, None, minor, now=now, reference=reference)
 
@@ -172,6 +177,29 @@ def test_a_balance_that_was_filled_while_it_was_suspended_brings_it_back_at_the_
     assert run(shop, now).paid == 1
     assert shop.vps(vps.id).observed_power is Power.RUNNING
     assert broken(shop.db) == []
+
+
+def test_every_suspended_one_is_paid_however_many_chunks_they_are(shop, small_chunks):
+    machines = [shop.active(hostname=f"host{number}.example.org") for number in range(5)]
+    now = run_daily(shop, machines[0], -10, 21)
+    assert all(shop.vps(one.id).suspensions for one in machines)
+    prepay(shop, 5000, now=now)
+    report = run(shop, due(shop, machines[0], 22))
+    assert (report.paid, report.ended, balance(shop)) == (5, 0, 0)
+    assert not any(shop.vps(one.id).suspensions for one in machines)
+
+
+def test_every_one_is_ended_however_many_chunks_they_are(shop, small_chunks):
+    machines = [shop.active(hostname=f"host{number}.example.org") for number in range(5)]
+    run_daily(shop, machines[0], -10, 22)
+    assert {shop.vps(one.id).state for one in machines} == {VpsState.REMOVING}
+
+
+def test_every_card_is_charged_however_many_chunks_they_are(till, shop, small_chunks):
+    machines = [shop.active(hostname=f"host{number}.example.org") for number in range(5)]
+    save_card(till, now=due(shop, machines[0], -20))
+    report = renewals.run(shop.db, gateways=till.gateways, now=due(shop, machines[0], -1))
+    assert (report.paid, len(till.fake.charged)) == (5, 5)
 
 
 def test_money_that_comes_with_the_wipe_is_not_lost(shop, vps):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.models import Account, Role, User
 from domus.core.countries import parse_country
 from domus.core.errors import InvalidInput, NotFound
-from domus.core.texts import one_line
+from domus.core.texts import own_name
 
 
 def parse_email(text: str, *, field: str = "email") -> str:
@@ -28,7 +28,7 @@ def add_customer(
     """Add an account and its first user; raise InvalidInput when somebody has the address already."""
     _refuse_known(session, email)
     account = Account(
-        name=one_line(name, field="name", maximum=200),
+        name=own_name(name, field="name", maximum=200),
         email=email,
         country=parse_country(country),
         created_at=now,

@@ -27,6 +27,22 @@ def one_line(text: str, *, field: str, maximum: int, required: bool = True) -> s
     return cleaned
 
 
+def own_name(text: str, *, field: str, maximum: int) -> str:
+    """Return what people call themselves, as `one_line` does; raise InvalidInput also for an address of the web.
+
+    Names stand in mails, whose readers' programs make links of such addresses.
+    """
+    cleaned = one_line(text, field=field, maximum=maximum)
+    # In the form that programs for mails read it in: wide letters are letters, too.
+    folded = unicodedata.normalize("NFKC", cleaned).casefold()
+    for part in ("://", "www."):
+        if part in folded:
+            raise InvalidInput(
+                f"A name may not contain {part!r}; give it without web addresses.", field=field
+            )
+    return cleaned
+
+
 def visible(text: str) -> str:
     """Return the text as one line of what can be seen, for terminals: escape sequences that steer them are broken."""
     return "".join(character for character in " ".join(text.split()) if character.isprintable())

@@ -1,6 +1,7 @@
 """Words with data filled in. Operators write them, so they run in a sandbox that can do nothing but fill in.
 
 No function can be called, no attribute beginning with an underscore read, and nothing multiplied into a text of gigabytes.
+Of the addresses in a letter only our own ``url`` becomes a link: what customers write about themselves never does.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, pass_context
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import urlize
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from domus.core.errors import InvalidInput
 
@@ -22,7 +23,6 @@ MAX_SUBJECT = 300
 
 _FILTERS = (
     "capitalize", "d", "default", "e", "escape", "first", "join", "last", "length", "lower", "title", "trim", "upper",
-    "urlize",
 )  # fmt: skip
 
 #: What filling in can raise: the sandbox's refusals, names that are not there, and sums that cannot be made.
@@ -52,6 +52,12 @@ class Letter:
     html: str
 
 
+@pass_context
+def _linked_by_filter(context: Context, value: object, *_arguments: object, **_options: object) -> Markup:
+    """Do what the filter of this name does, for our own address alone."""
+    return _linked(str(value), str(context.get("url", "")))
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Fills in, and nothing else."""
 
@@ -60,7 +66,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self, *, autoescape: bool) -> None:
         super().__init__(undefined=StrictUndefined, autoescape=autoescape, keep_trailing_newline=False)
         self.globals.clear()
-        self.filters = {name: self.filters[name] for name in _FILTERS}
+        self.filters = {name: self.filters[name] for name in _FILTERS} | {"urlize": _linked_by_filter}
 
     def is_safe_callable(self, obj: Any) -> bool:
         """Refuse every call."""
@@ -77,18 +83,30 @@ _TEXT, _HTML = _Sandbox(autoescape=False), _Sandbox(autoescape=True)
 def fill_in(words: Words, data: Mapping[str, Any]) -> Letter:
     """Return the letter; raise InvalidInput, with the field and in words, for a template that cannot be filled in."""
     text = _part(_TEXT, words.text, data, field="text").strip() + "\n"
-    html = _part(_HTML, words.html, data, field="html") if words.html.strip() else html_of(text)
+    html = (
+        _part(_HTML, words.html, data, field="html")
+        if words.html.strip()
+        else html_of(text, str(data.get("url", "")))
+    )
     subject = " ".join(_part(_TEXT, words.subject, data, field="subject").split())
     return Letter(subject=subject[:MAX_SUBJECT], text=text, html=html)
 
 
-def html_of(text: str) -> str:
-    """Return a text as HTML: paragraphs where it has empty lines, and addresses that can be clicked."""
+def html_of(text: str, url: str = "") -> str:
+    """Return a text as HTML: paragraphs where it has empty lines, and ``url``, and nothing else, to be clicked."""
     paragraphs = [paragraph for paragraph in text.strip().split("\n\n") if paragraph.strip()]
-    # urlize escapes the text itself.
-    linked = (Markup(urlize(p, rel="noopener")) for p in paragraphs)  # noqa: S704
+    linked = (_linked(p, url) for p in paragraphs)
     broken = (Markup("<p>{}</p>").format(p.replace("\n", Markup("<br>\n"))) for p in linked)
     return str(_PAGE.format(Markup("\n").join(broken)))
+
+
+def _linked(text: str, url: str) -> Markup:
+    """Return the text, escaped, with each place of the address made a link."""
+    escaped = escape(text)
+    if not url:
+        return escaped
+    link = Markup('<a href="{0}" rel="noopener">{0}</a>').format(url)
+    return link.join(escaped.split(escape(url)))
 
 
 def _part(sandbox: _Sandbox, source: str, data: Mapping[str, Any], *, field: str) -> str:

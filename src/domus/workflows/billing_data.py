@@ -17,7 +17,7 @@ from domus.core.countries import country_names, parse_country
 from domus.core.errors import Conflict, InvalidInput, NotFound
 from domus.core.languages import DEFAULT_LANGUAGE, parse_language
 from domus.core.money import Money
-from domus.core.texts import one_line, paragraphs
+from domus.core.texts import one_line, own_name, paragraphs
 from domus.db.engine import Database
 from domus.db.rows import write_row
 from domus.tax.amounts import net_and_tax
@@ -84,7 +84,7 @@ def save(db: Database, *, account_id: int, data: BillingData, actor: Actor, now:
     actor.require_account(account_id, what="account")
     country = parse_country(data.country)
     columns = {
-        "name": one_line(data.name, field="name", maximum=200),
+        "name": own_name(data.name, field="name", maximum=200),
         "company": one_line(data.company, field="company", maximum=200, required=False),
         "address": paragraphs(data.address, field="address", maximum=500),
         "country": country,

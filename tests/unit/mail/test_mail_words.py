@@ -51,11 +51,25 @@ def test_without_a_panel_url_there_is_no_link() -> None:
 
 
 def test_the_html_part_is_made_from_the_text_and_escapes_it() -> None:
-    html = html_of("Hello <b>& co</b>,\n\nsee https://example.org/?a=1&b=2\nnow\n")
+    url = "https://example.org/?a=1&b=2"
+    html = html_of(f"Hello <b>& co</b>,\n\nsee {url}\nnow\n", url)
     assert "&lt;b&gt;&amp; co&lt;/b&gt;" in html
     assert 'href="https://example.org/?a=1&amp;b=2"' in html
     assert "<br>" in html
     assert html.count("<p>") == 2
+
+
+def test_nothing_but_our_own_address_becomes_a_link() -> None:
+    data = {
+        "name": "http://evil.example/ www.evil.example mail@evil.example",
+        "url": "https://p.example.org/x?a=1&b=2",
+    }
+    letter = filled("Hello {{ name }},\n\n{{ url }}\n\n{{ name }}", **data)
+    assert letter.html.count("href=") == 1
+    assert 'href="https://p.example.org/x?a=1&amp;b=2"' in letter.html
+    assert "href=" not in filled("{{ name }}", **{**data, "url": ""}).html
+    own = fill_in(Words(subject="s", text="t", html="{{ name|urlize }} {{ url|urlize(40) }}"), data)
+    assert own.html.count("href=") == own.html.count('href="https://p.example.org/x?a=1&amp;b=2"') == 1
 
 
 def test_an_own_html_part_escapes_what_is_filled_in() -> None:

@@ -75,6 +75,7 @@ def test_an_address_that_is_left_out_is_removed(db: Database, people: People) ->
     ("changes", "field"),
     [
         ({"name": ""}, "name"),
+        ({"name": "Pay at https://evil.example"}, "name"),
         ({"country": "Atlantis"}, "country"),
         ({"country": "", "vat_number": "FR40303265045"}, "vat_number"),
         ({"vat_number": "FR40303265046"}, "vat_number"),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from smtplib import SMTPException
 
 from sqlalchemy.orm import Session, joinedload
 
@@ -102,13 +103,16 @@ def _try(db: Database, courier: Courier, mail_id: int, look: MailLook, clock: Cl
             ready.mail, ready.letter, company_name=ready.company_name, sender=look.sender,
             attachments=ready.attachments, now=clock(),
         )  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - whatever a library raises, the mails behind this one are sent
+        return _not_made(db, mail_id, error, now=clock())
+    try:
         courier.send(message, sender=look.sender.address, recipient=ready.mail.recipient)
     except DeliveryRefused as error:
         return _refused(db, mail_id, str(error), is_final=error.is_final, now=clock())
-    except (DomusError, ValueError) as error:
-        # An operator's words that do not fit, a document that cannot be made: it may be put right.
-        log.warning("mail %s could not be made: %s", mail_id, first_line(error))
-        return _refused(db, mail_id, first_line(error), is_final=False, now=clock())
+    except (OSError, SMTPException):
+        raise  # the connection is lost, for all of them
+    except Exception as error:  # noqa: BLE001 - such as headers that cannot be written
+        return _not_made(db, mail_id, error, now=clock())
     kept = NOT_KEPT if EVENTS[ready.mail.event].secret else ready.letter.text
     with db.unit_of_work() as session:
         outbox.note_sent(session, mail_id, subject=ready.letter.subject, text=kept, now=clock())
@@ -147,6 +151,14 @@ def _attachment(session: Session, reference: str, look: MailLook) -> Attachment:
     document = documents[kind](session, int(number), look=look.documents, actor=Actor.system("mail"))
     pdf = invoices.as_pdf(document, look.documents)
     return Attachment(name=pdf.name, content=pdf.content)
+
+
+def _not_made(db: Database, mail_id: int, error: Exception, *, now: datetime) -> str:
+    """Note why a mail cannot be made: an operator's words that do not fit, a document; it may be put right."""
+    is_ours = isinstance(error, DomusError | ValueError)
+    problem = first_line(error) if is_ours else f"{type(error).__name__}: {first_line(error)}"
+    log.warning("mail %s could not be made: %s", mail_id, problem, exc_info=None if is_ours else error)
+    return _refused(db, mail_id, problem, is_final=False, now=now)
 
 
 def _refused(db: Database, mail_id: int, problem: str, *, is_final: bool, now: datetime) -> str:

@@ -224,6 +224,32 @@ def test_words_that_cannot_be_filled_in_keep_one_mail_and_not_the_others(
     assert "'gone' is undefined" in office.mails()[1].problem
 
 
+def test_a_fault_nobody_thought_of_keeps_one_mail_until_it_is_given_up_and_not_the_others(
+    db: Database, people: People, office: PostOffice
+) -> None:
+    # A reference to a kind of document that there is not: a KeyError where it is made.
+    write(db, people, attachments=["drawing:1"])
+    write(db, people)
+    assert office.run() == {"refused": 1, "sent": 1}
+    assert office.mails()[0].problem == "KeyError: 'drawing'"
+    for wait in outbox.BACK_OFF[:-1]:
+        assert office.run(after=wait) == {"refused": 1}
+    assert office.run(after=outbox.BACK_OFF[-1]) == {"given_up": 1}
+
+
+def test_a_lost_connection_ends_the_run_and_is_no_mails_fault(
+    db: Database, people: People, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up(*_args: object, **_options: object) -> None:
+        raise ConnectionResetError("hung up")
+
+    write(db, people)
+    monkeypatch.setattr(office.delivery, "send", hang_up)
+    with pytest.raises(ConnectionResetError):
+        office.run()
+    assert (office.mails()[0].state, office.mails()[0].problem) == (MailState.WAITING, "")
+
+
 def test_an_empty_outbox_opens_no_connection(office: PostOffice) -> None:
     assert office.run() == {}
     assert office.delivery.opened == 0

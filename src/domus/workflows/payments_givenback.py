@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 from domus.accounts import audit
 from domus.accounts.actor import Actor
 from domus.billing import ledger, receiving
-from domus.billing.models import Payment, PaymentState
+from domus.billing.models import LedgerTransaction, Payment, PaymentState
 from domus.core.errors import Conflict, DomusError, NotFound
 from domus.core.money import Money
 from domus.db.engine import Database
@@ -27,6 +27,9 @@ from domus.gateways.models import Dispute, DisputeState, GatewayRefund, RefundSt
 from domus.gateways.registry import Gateways
 
 log = logging.getLogger(__name__)
+
+#: Stands before a payment's id in the reference of what its refund put into the balance.
+_KEPT = "kept:"
 
 
 class NotYet(DomusError):
@@ -76,12 +79,23 @@ def send_back(
 
 
 def ask_for_booked(db: Database, gateways: Gateways, *, now: datetime, limit: int = 200) -> int:
-    """Ask gateways for the refunds that are booked and that nobody asked them for yet; return how many."""
+    """Ask gateways for the refunds that are booked and that nobody asked them for yet; return how many.
+
+    What was sent back of a payment before is not sent again: it came out of the balance then, and goes back there.
+    """
     names = [gateway.name for gateway in gateways if isinstance(gateway, GivesBack)]
-    asked = sa.exists().where(GatewayRefund.payment_id == Payment.id, GatewayRefund.from_outside.is_(False))
+    asked = sa.exists().where(
+        GatewayRefund.payment_id == Payment.id,
+        GatewayRefund.from_outside.is_(False),
+        # What was asked for earlier was a part that an operator sent back.
+        GatewayRefund.created_at > Payment.refunded_at,
+    )
+    kept = sa.exists().where(
+        LedgerTransaction.reference == sa.literal(_KEPT) + sa.cast(Payment.id, sa.String)
+    )
     query = (
         sa.select(Payment.id)
-        .where(Payment.state == PaymentState.REFUNDED, Payment.gateway.in_(names), ~asked)
+        .where(Payment.state == PaymentState.REFUNDED, Payment.gateway.in_(names), ~asked, ~kept)
         .order_by(Payment.id)
         .limit(limit)
     )
@@ -91,7 +105,7 @@ def ask_for_booked(db: Database, gateways: Gateways, *, now: datetime, limit: in
         with db.unit_of_work() as session:
             payment = _lock_payment(session, payment_id)
             if session.scalar(query.where(Payment.id == payment_id)) is not None:
-                _ask(session, payment, payment.amount, now=now)
+                _ask_for_rest(session, payment, now=now)
     return len(found)
 
 
@@ -233,6 +247,29 @@ def _ask(session: Session, payment: Payment, amount: Money, *, now: datetime) ->
     return row
 
 
+def _ask_for_rest(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Ask for what was not sent back before the refund, and keep the rest of what the refund booked in the balance."""
+    sent = _sent(session, payment)
+    if sent.minor < payment.amount_minor:
+        row = _ask(session, payment, payment.amount - sent, now=now)
+        row.created_at = max(now, (payment.refunded_at or now) + timedelta(microseconds=1))
+    _keep(session, payment, Money(min(sent.minor, payment.amount_minor), sent.currency), now=now)
+
+
+def _keep(session: Session, payment: Payment, amount: Money, *, now: datetime) -> None:
+    """Book to the balance what a refund of a payment counts as paid out, and is not."""
+    if amount:
+        ledger.book(
+            session,
+            "kept",
+            f"{_KEPT}{payment.id}",
+            [(ledger.cash(payment.gateway), amount), (ledger.balance(_account_of(payment)), -amount)],
+            actor=Actor.system(payment.gateway),
+            now=now,
+            details={"payment": payment.id},
+        )
+
+
 def _from_outside(session: Session, payment: Payment, fact: Refunded, *, actor: Actor, now: datetime) -> str:
     if fact.outcome is not Outcome.DONE:
         return f"a refund of {fact.amount} made at the gateway is {fact.outcome.value}"
@@ -315,8 +352,14 @@ def _find_refund(session: Session, payment: Payment, fact: Refunded) -> GatewayR
 
 
 def _given_back(session: Session, payment: Payment) -> Money:
-    if payment.state is PaymentState.REFUNDED:
+    """Return how much of a payment cannot be sent back any more."""
+    if payment.state is PaymentState.REFUNDED and not ledger.is_booked(session, f"{_KEPT}{payment.id}"):
         return payment.amount
+    return _sent(session, payment)
+
+
+def _sent(session: Session, payment: Payment) -> Money:
+    """Return what was sent back of a payment, or is to be."""
     total = sa.select(sa.func.sum(GatewayRefund.amount_minor)).where(
         GatewayRefund.payment_id == payment.id, GatewayRefund.state != RefundState.FAILED
     )

@@ -57,7 +57,7 @@ def note_sent(session: Session, mail_id: int, *, subject: str, text: str, now: d
 def note_refused(
     session: Session, mail: OutgoingMail, problem: str, *, is_final: bool, now: datetime
 ) -> None:
-    """Note why an attempt failed, and when the next one is, if there is one."""
+    """Note why an attempt failed, and when the next one is, if there is one; one given up meanwhile stays given up."""
     attempts = mail.attempts
     is_over = is_final or attempts > len(BACK_OFF)
     values = {
@@ -65,4 +65,7 @@ def note_refused(
         "state": MailState.GIVEN_UP if is_over else MailState.WAITING,
         "next_attempt_at": now if is_over else now + BACK_OFF[attempts - 1],
     }
-    session.execute(sa.update(OutgoingMail).where(OutgoingMail.id == mail.id).values(**values))
+    waiting = sa.update(OutgoingMail).where(
+        OutgoingMail.id == mail.id, OutgoingMail.state == MailState.WAITING
+    )
+    session.execute(waiting.values(**values))

@@ -195,6 +195,22 @@ def test_who_does_not_exist_is_not_tried_again_until_an_operator_says_so(
         mail.give_up(db, mail_id=mail_id, actor=people.as_olga, now=office.now)
 
 
+def test_what_an_operator_gives_up_while_it_is_being_sent_stays_given_up(
+    db: Database, people: People, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(db, people)
+    mail_id = office.mails()[0].id
+
+    def give_up_and_refuse(*_args: object, **_options: object) -> None:
+        mail.give_up(db, mail_id=mail_id, actor=people.as_olga, now=NOW)
+        raise DeliveryRefused("451 Later", is_final=False)
+
+    monkeypatch.setattr(office.delivery, "send", give_up_and_refuse)
+    assert office.run() == {"given_up": 1}
+    assert (office.mails()[0].state, office.mails()[0].attempts) == (MailState.GIVEN_UP, 0)
+    assert office.run(after=timedelta(days=2)) == {}
+
+
 def test_a_sender_that_died_loses_the_mail_to_the_next_one_after_a_while(
     any_db: Database,
 ) -> None:

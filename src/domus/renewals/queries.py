@@ -109,8 +109,9 @@ def to_end(group: Group, now: datetime) -> Question:
     today, terms = now.date(), group.terms
     return _living(group).where(
         Subscription.paid_until <= today - timedelta(days=terms.end_days),
-        _step(StepKind.SUSPENDED, 0, until=now - dunning.pause_before_end(terms)),
-        _suspended(),
+        _step(StepKind.SUSPENDED, 0),
+        # The step is from the first time; since then it may have been released by hand and suspended again.
+        _suspended(until=now - dunning.pause_before_end(terms)),
         ~_held(today),
     )
 
@@ -263,8 +264,9 @@ def _step(kind: StepKind, day: int, *, until: datetime | None = None) -> sa.Colu
     return taken if until is None else taken.where(DunningStep.done_at <= until)
 
 
-def _suspended() -> sa.ColumnElement[bool]:
-    return sa.exists().where(Suspension.vps_id == Vps.id, Suspension.reason == SuspensionReason.UNPAID)
+def _suspended(*, until: datetime | None = None) -> sa.ColumnElement[bool]:
+    stands = sa.exists().where(Suspension.vps_id == Vps.id, Suspension.reason == SuspensionReason.UNPAID)
+    return stands if until is None else stands.where(Suspension.since <= until)
 
 
 def _held(today: date) -> sa.ColumnElement[bool]:

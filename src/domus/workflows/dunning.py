@@ -68,12 +68,10 @@ def end(db: Database, *, vps_id: uuid.UUID, terms: Terms, now: datetime) -> bool
         vps, contract = _living(session, vps_id)
         if vps is None or contract is None or _is_held(session, contract, now):
             return False
-        suspended_at = queries.step_at(session, contract, StepKind.SUSPENDED)
-        is_due = dunning.may_be_ended(
-            terms, paid_until=contract.paid_until, suspended_at=suspended_at, now=now
-        )
-        stands = any(one.reason is SuspensionReason.UNPAID for one in vps.suspensions)
-        if not is_due or not stands:
+        # Of one that was released by hand and suspended again the time counts from the second suspension.
+        since = next((one.since for one in vps.suspensions if one.reason is SuspensionReason.UNPAID), None)
+        is_due = dunning.may_be_ended(terms, paid_until=contract.paid_until, suspended_at=since, now=now)
+        if not is_due or queries.step_at(session, contract, StepKind.SUSPENDED) is None:
             return False
         _end(session, vps, contract, terms, now=now)
         return True

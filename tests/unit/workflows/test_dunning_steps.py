@@ -99,6 +99,17 @@ def test_what_was_released_by_hand_is_suspended_again_unless_it_is_held(shop, vp
     assert steps_of(shop, vps).count("suspended") == 1
 
 
+def test_what_is_suspended_again_is_ended_as_long_after_that_as_after_a_first_suspension(shop, vps):
+    now = run_daily(shop, vps, -10, 15)
+    power.release(shop.db, vps_id=vps.id, suspension=UNPAID, actor=shop.people.as_olga, now=now)
+    hold(shop, vps, 40, at=15)
+    first = run(shop, due(shop, vps, 40))
+    assert (first.suspended, first.ended) == (1, 0)
+    assert not dunning.end(shop.db, vps_id=vps.id, terms=Terms(), now=due(shop, vps, 46))
+    assert run(shop, due(shop, vps, 46)).did_nothing
+    assert run(shop, due(shop, vps, 47)).ended == 1
+
+
 def test_a_hold_stops_every_step_until_its_day_and_no_invoice(shop, vps):
     hold(shop, vps, 30, at=-20)
     for day in range(-10, 30):

@@ -105,6 +105,8 @@ class Pending:
     """Nothing is decided yet."""
 
     attempt_id: uuid.UUID | None = None
+    to_capture: str = ""
+    """The customer has agreed; under this name the gateway takes the money (see ``Captures``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +222,15 @@ class Listens(Gateway):
 
     @abstractmethod
     def look_up(self, subject: str) -> Sequence[Fact]:
-        """Return how the subject of an event, or the reference of a redirect, stands now."""
+        """Return how the subject of an event, or the reference of a redirect, stands now. Nothing is moved by that."""
+
+
+class Captures(Listens):
+    """A gateway that takes the money only when we say so, after the customer has agreed."""
+
+    @abstractmethod
+    def capture(self, reference: str) -> Sequence[Fact]:
+        """Take the money for ``Pending.to_capture``, once however often it is asked; return how it stands then."""
 
 
 class Charges(Gateway):

@@ -19,6 +19,7 @@ from domus.core.money import Money
 from domus.core.settings import all_or_none, boolean, text
 from domus.gateways.interface import (
     Bill,
+    Captures,
     Declined,
     Delivery,
     DeliveryRefused,
@@ -26,7 +27,6 @@ from domus.gateways.interface import (
     Fact,
     GatewayUnavailable,
     GivesBack,
-    Listens,
     Outcome,
     Paid,
     Pending,
@@ -53,7 +53,7 @@ _OUTCOMES = {"COMPLETED": Outcome.DONE, "FAILED": Outcome.FAILED, "CANCELLED": O
 Object = Mapping[str, Any]
 
 
-class Paypal(Listens, GivesBack):
+class Paypal(Captures, GivesBack):
     """An account at PayPal."""
 
     name: ClassVar[str] = "paypal"
@@ -139,7 +139,7 @@ class Paypal(Listens, GivesBack):
         return Event(event_id=event_id, kind=kind, subject=subject, kept_headers=kept)
 
     def look_up(self, subject: str) -> Sequence[Fact]:
-        """Ask PayPal how something stands; an order that the customer has approved is captured by that."""
+        """Ask PayPal how something stands."""
         kind, _, name = subject.partition("/")
         if kind == "dispute":
             # The money follows by itself: PayPal reverses the capture, and tells of that.
@@ -155,25 +155,31 @@ class Paypal(Listens, GivesBack):
                 return []
             raise
 
+    def capture(self, reference: str) -> Sequence[Fact]:
+        """Capture an order that the customer has approved; PayPal captures one only once."""
+        path = f"/v2/checkout/orders/{quote(reference, safe='')}"
+        order = self._client.get(path)
+        attempt_id = _attempt_of_order(order)
+        if attempt_id is None:
+            return []
+        if order["status"] == "APPROVED":
+            try:
+                order = self._client.post(f"{path}/capture", {}, key=f"{attempt_id}:capture")
+            except PaypalRefused as error:
+                if "INSTRUMENT_DECLINED" in error.issues:
+                    return [Declined(attempt_id=attempt_id, reason=str(error))]
+                # Most likely somebody else has captured it at this moment.
+                order = self._client.get(path)
+        return _of_order(order, attempt_id)
+
     def _order(self, name: str) -> Sequence[Fact]:
         order = self._client.get(f"/v2/checkout/orders/{name}")
         attempt_id = _attempt_of_order(order)
         if attempt_id is None:
             return []
         if order["status"] == "APPROVED":
-            try:
-                order = self._client.post(f"/v2/checkout/orders/{name}/capture", {}, key=str(attempt_id))
-            except PaypalRefused as error:
-                if "INSTRUMENT_DECLINED" in error.issues:
-                    return [Declined(attempt_id=attempt_id, reason=str(error))]
-                # Most likely somebody else has captured it at this moment.
-                order = self._client.get(f"/v2/checkout/orders/{name}")
-        if order["status"] == "VOIDED":
-            return [Declined(attempt_id=attempt_id, reason="The order at PayPal was withdrawn.")]
-        captures = list(_captures(order))
-        if not captures:
-            return [Pending(attempt_id=attempt_id)]
-        return [_captured(capture, attempt_id) for capture in captures]
+            return [Pending(attempt_id=attempt_id, to_capture=name)]
+        return _of_order(order, attempt_id)
 
     def _capture(self, name: str) -> Sequence[Fact]:
         capture = self._client.get(f"/v2/payments/captures/{name}")
@@ -232,6 +238,15 @@ def _subject(kind: str, resource: Object) -> str:
     if kind == "CUSTOMER.DISPUTE.CREATED":
         return f"dispute/{resource['dispute_id']}"
     return ""
+
+
+def _of_order(order: Object, attempt_id: uuid.UUID) -> Sequence[Fact]:
+    if order["status"] == "VOIDED":
+        return [Declined(attempt_id=attempt_id, reason="The order at PayPal was withdrawn.")]
+    captures = list(_captures(order))
+    if not captures:
+        return [Pending(attempt_id=attempt_id)]
+    return [_captured(capture, attempt_id) for capture in captures]
 
 
 def _captured(capture: Object, attempt_id: uuid.UUID) -> Fact:

@@ -13,10 +13,12 @@ from sqlalchemy.orm import joinedload
 
 from domus.accounts import audit
 from domus.accounts.actor import Actor
+from domus.billing.models import InvoiceState
 from domus.core.errors import Conflict, DomusError, InvalidInput, NotFound
 from domus.db.engine import Database
 from domus.gateways import attempts, events
 from domus.gateways.interface import (
+    Captures,
     Charges,
     Declined,
     Delivery,
@@ -115,7 +117,8 @@ def look_at(db: Database, gateways: Gateways, attempt_id: uuid.UUID, *, now: dat
         attempt = session.get(PaymentAttempt, attempt_id, options=[joinedload(PaymentAttempt.method)])
     if attempt is None:
         raise NotFound("There is no such payment.")
-    facts = _ask(gateways.find(attempt.gateway), attempt)
+    gateway = gateways.find(attempt.gateway)
+    facts = _captured(db, gateway, _ask(gateway, attempt))
     outcome = ""
     _note_answers(db, attempt.gateway, facts, now=now)
     for fact in facts:
@@ -190,7 +193,7 @@ def _booked(
     if not isinstance(gateway, Listens):
         raise GatewayUnavailable(f"The gateway {event.gateway} is switched off here.")
     actor = Actor.system(event.gateway)
-    facts = gateway.look_up(event.subject)
+    facts = _captured(db, gateway, gateway.look_up(event.subject))
     _note_answers(
         db,
         event.gateway,
@@ -202,6 +205,26 @@ def _booked(
     if not said:
         return EventState.IGNORED, "it concerns nothing of ours"
     return EventState.DONE, said
+
+
+def _captured(db: Database, gateway: Gateway | None, facts: Iterable[Fact]) -> list[Fact]:
+    """Have the gateway take what customers have agreed to, while it is still wanted; return how all stands then."""
+    known: list[Fact] = []
+    for fact in facts:
+        if not isinstance(fact, Pending) or not fact.to_capture or not isinstance(gateway, Captures):
+            known.append(fact)
+            continue
+        with db.reading() as session:
+            attempt = session.get(
+                PaymentAttempt, fact.attempt_id, options=[joinedload(PaymentAttempt.invoice)]
+            )
+        if attempt is None or attempt.gateway != gateway.name:
+            raise Conflict(f"The attempt {fact.attempt_id} is not in our books; nothing was captured.")
+        if attempt.invoice is None or attempt.invoice.state is not InvoiceState.OPEN:
+            known.append(Declined(attempt_id=attempt.id, reason="Nothing is due for the invoice any more."))
+        else:
+            known.extend(gateway.capture(fact.to_capture))
+    return known
 
 
 def _ask(gateway: Gateway | None, attempt: PaymentAttempt) -> list[Fact]:

@@ -13,7 +13,7 @@ from domus.billing import ledger
 from domus.core.errors import ConfigurationError
 from domus.core.money import Money
 from domus.db.engine import Database
-from domus.gateways.interface import Delivery, DeliveryRefused, GatewayUnavailable
+from domus.gateways.interface import Delivery, DeliveryRefused, GatewayUnavailable, Pending
 from domus.gateways.models import AttemptState, EventState
 from domus.gateways.paypal import Paypal, from_env
 from domus.gateways.prepaid import Prepaid
@@ -185,6 +185,38 @@ def test_a_declined_instrument_ends_the_attempt(counter: Till, vendor: FakePaypa
     order_id = begin(counter, counter.order())
     assert "declined" in approved(counter, vendor, order_id)
     assert [attempt.state for attempt in counter.attempts()] == [AttemptState.FAILED]
+
+
+@pytest.mark.parametrize("meanwhile", ["paid", "cancelled"])
+@pytest.mark.parametrize("told", ["event", "return"])
+def test_what_is_not_due_any_more_is_not_captured(
+    counter: Till, vendor: FakePaypal, meanwhile: str, told: str
+) -> None:
+    order = counter.order()
+    order_id = begin(counter, order)
+    people = counter.shop.people
+    if meanwhile == "paid":
+        orders.mark_paid(counter.db, order_id=order.id, actor=people.as_olga, reason="cash", now=NOW)
+    else:
+        orders.cancel(counter.db, order_id=order.id, actor=people.as_alice, now=NOW)
+    if told == "event":
+        assert "not paid" in approved(counter, vendor, order_id)
+    else:
+        vendor.customer_approves(order_id)
+        (attempt,) = counter.attempts()
+        payments.come_back(
+            counter.db, counter.gateways, attempt_id=attempt.id, actor=people.as_alice, now=NOW
+        )
+    assert vendor.captures == {}
+    assert [attempt.state for attempt in counter.attempts()] == [AttemptState.FAILED]
+    assert counter.balance() == "0.00 USD"
+
+
+def test_a_look_at_an_order_captures_nothing(counter: Till, vendor: FakePaypal, paypal: Paypal) -> None:
+    order_id = begin(counter, counter.order())
+    vendor.customer_approves(order_id)
+    (fact,) = paypal.look_up(f"order/{order_id}")
+    assert (fact, vendor.captures) == (Pending(attempt_id=counter.attempts()[0].id, to_capture=order_id), {})
 
 
 def test_a_capture_that_waits_is_booked_when_it_is_there(counter: Till, vendor: FakePaypal) -> None:

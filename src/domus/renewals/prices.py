@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -40,10 +40,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
-    """The offer of each price that contracts were ordered at, the groups of prices, and what is wrong with some."""
+    """The offer of each price that contracts were ordered at, the groups of prices, and what is wrong with some.
+
+    ``usual`` are the prices that renew another for the period which its contracts are renewed for unless somebody chooses;
+    those that are no longer offered are among them, since something may still be open at them.
+    """
 
     offers: Mapping[int, Offer]
     groups: Sequence[Group]
+    usual: frozenset[int]
     faults: Mapping[int, str]
 
 
@@ -70,6 +75,7 @@ def price_list(session: Session) -> PriceList:
     return PriceList(
         offers=offers,
         groups=[Group(terms=terms, price_ids=tuple(ids)) for terms, ids in groups.items()],
+        usual=frozenset(_usual(prices, offers)),
         faults=faults,
     )
 
@@ -95,6 +101,18 @@ def as_terms(row: RenewalTerms) -> Terms:
         end_days=row.end_days,
         grace_days=row.grace_days,
     )
+
+
+def _usual(prices: Sequence[Price], offers: Mapping[int, Offer]) -> Iterator[int]:
+    """Yield the prices that renew another for the period of what it offers now, or for its own."""
+    by_id = {price.id: price for price in prices}
+    for price in prices:
+        renewed = by_id.get(price.renewal_of_id) if price.renewal_of_id is not None else None
+        if renewed is None or renewed.id not in offers:
+            continue
+        offered = by_id[offers[renewed.id].price_id]
+        if price.period_text in (renewed.period_text, offered.period_text):
+            yield price.id
 
 
 def _renewal_of(price: Price, renewals: Sequence[Price]) -> Price:

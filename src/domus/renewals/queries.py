@@ -16,7 +16,7 @@ from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, Sav
 from domus.renewals import dunning
 from domus.renewals.dunning import Terms, Window
 from domus.renewals.models import DunningStep, Renewal, RenewalTerms, StepKind, SubscriptionHold
-from domus.renewals.prices import Group, as_terms
+from domus.renewals.prices import Group, PriceList, as_terms
 from domus.vps.models import Suspension, SuspensionReason, Vps, VpsState
 
 #: What every question gives of a contract.
@@ -43,9 +43,10 @@ def to_invoice(group: Group, today: date) -> Question:
     return _living(group).where(Subscription.paid_until <= today + lead, ~asked)
 
 
-def to_pay_from_balance(*, suspended: bool) -> Question:
-    """Ask for open renewals that the balance of their account covers; those of suspended VPSs, or all others.
+def to_pay_from_balance(prices: PriceList, today: date, *, suspended: bool) -> Question:
+    """Ask for due renewals that the balance of their account covers; those of suspended VPSs, or all others.
 
+    What a customer opened earlier than the run would have, or for another period, is left for the customer to pay.
     Where one balance covers several of them but not all together, all are asked for.
     """
     prepaid = (
@@ -59,13 +60,28 @@ def to_pay_from_balance(*, suspended: bool) -> Question:
         .scalar_subquery()
     )
     stands = _suspended() if suspended else ~_suspended()
+    is_due = [
+        sa.and_(
+            Subscription.price_id.in_(group.price_ids),
+            Subscription.paid_until <= today + timedelta(days=group.terms.invoice_days),
+        )
+        for group in prices.groups
+    ]
     return _open_renewals().where(
-        _is_active(), stands, Invoice.gross_minor > 0, prepaid >= Invoice.gross_minor
+        _is_active(),
+        stands,
+        sa.or_(sa.false(), *is_due),
+        _is_usual(prices),
+        Invoice.gross_minor > 0,
+        prepaid >= Invoice.gross_minor,
     )
 
 
-def to_charge(today: date, *, days_before: int) -> Question:
-    """Ask for open renewals that are due soon, or overdue, and whose account has a saved method to be charged."""
+def to_charge(prices: PriceList, today: date, *, days_before: int) -> Question:
+    """Ask for open renewals that are due soon, or overdue, and whose account has a saved method to be charged.
+
+    What a customer opened for another period is left for the customer to pay.
+    """
     saved = sa.exists().where(SavedMethod.account_id == Invoice.account_id, SavedMethod.removed_at.is_(None))
     tried = sa.select(sa.func.count(PaymentAttempt.id)).where(*_failed_charge()).correlate(Invoice)
     last = sa.select(sa.func.max(PaymentAttempt.created_at)).where(*_failed_charge()).correlate(Invoice)
@@ -74,6 +90,7 @@ def to_charge(today: date, *, days_before: int) -> Question:
         .where(
             _is_active(),
             Subscription.paid_until <= today + timedelta(days=days_before),
+            _is_usual(prices),
             saved,
         )
         .add_columns(tried.scalar_subquery().label("tries"), last.scalar_subquery().label("last_try_at"))
@@ -244,6 +261,11 @@ def _open_renewals() -> Question:
             Subscription.paid_until == Renewal.starts_on,
         )
     )
+
+
+def _is_usual(prices: PriceList) -> sa.ColumnElement[bool]:
+    """Ask for renewals of the period that a contract is renewed for unless somebody chooses another."""
+    return sa.or_(Renewal.price_id == Subscription.price_id, Renewal.price_id.in_(prices.usual))
 
 
 def _failed_charge() -> tuple[sa.ColumnElement[bool], ...]:

@@ -107,7 +107,7 @@ def run(db: Database, *, gateways: Gateways | None = None, now: datetime) -> Run
     _name_price_faults(db, prices, report)
     for group in prices.groups:
         _invoice(db, group, prices, sales, report, now=now)
-    _pay(db, gateways, report, now=now)
+    _pay(db, gateways, prices, report, now=now)
     for group in prices.groups:
         _remind(db, group, report, now=now)
         _suspend(db, group, report, now=now)
@@ -130,24 +130,28 @@ def _open(
     return open_renewals(session, rows, prices, sales, now=now)
 
 
-def _pay(db: Database, gateways: Gateways | None, report: RunReport, *, now: datetime) -> None:
+def _pay(
+    db: Database, gateways: Gateways | None, prices: PriceList, report: RunReport, *, now: datetime
+) -> None:
     act = partial(_settle, now=now)
-    from_balance = queries.to_pay_from_balance(suspended=False)
-    report.paid += _in_chunks(db, from_balance, Invoice.id, act, report)
-    for row in _each(db, queries.to_pay_from_balance(suspended=True), Invoice.id):
+    from_balance = partial(queries.to_pay_from_balance, prices, now.date())
+    report.paid += _in_chunks(db, from_balance(suspended=False), Invoice.id, act, report)
+    for row in _each(db, from_balance(suspended=True), Invoice.id):
         with _isolated(report, row.subscription_id) as attempt:
             attempt.done = renewals_charging.pay_from_balance(db, invoice_id=row.id, now=now)
         report.paid += attempt.done
     if gateways is not None:
-        _charge(db, gateways, report, now=now)
+        _charge(db, gateways, prices, report, now=now)
 
 
 def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[int, list[Fault]]:
     return settle_from_balances(session, rows, actor=renewals_charging.ACTOR, now=now), []
 
 
-def _charge(db: Database, gateways: Gateways, report: RunReport, *, now: datetime) -> None:
-    question = queries.to_charge(now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
+def _charge(
+    db: Database, gateways: Gateways, prices: PriceList, report: RunReport, *, now: datetime
+) -> None:
+    question = queries.to_charge(prices, now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
     for row in _each(db, question, Invoice.id):
         if not renewals_charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):
             continue

@@ -61,11 +61,12 @@ def preview(db: Database, *, now: datetime) -> list[Plan]:
 
 def _questions(session: Session, now: datetime) -> Iterator[tuple[str, Any]]:
     today = now.date()
-    groups = price_list(session).groups
+    prices = price_list(session)
+    groups = prices.groups
     for group in groups:
         yield "invoiced", queries.to_invoice(group, today)
     for suspended in (False, True):
-        yield "paid", queries.to_pay_from_balance(suspended=suspended)
+        yield "paid", queries.to_pay_from_balance(prices, today, suspended=suspended)
     for group in groups:
         for window in reminders_due(group.terms, today):
             name = "warned" if window.kind is StepKind.LAST_WARNING else "reminded"

@@ -11,13 +11,15 @@ from domus.accounts.actor import Actor
 from domus.accounts.models import Account
 from domus.billing import ledger
 from domus.billing.models import InvoiceState, Payment, Subscription
+from domus.catalog.models import Price
 from domus.core.money import Money
 from domus.db.engine import Database
 from domus.gateways.models import AttemptKind, PaymentAttempt
 from domus.provisioning.models import OutboxMessage
 from domus.tax.models import Company
 from domus.vps.models import Power, Vps, VpsState
-from domus.workflows import billing, payments_booking, payments_charging, renewals
+from domus.workflows import billing, payments_booking, payments_charging, renewal_payments, renewals
+from tests.support.builders import make_price
 from tests.support.contracts import contract, due, renewals_of, run, run_daily
 from tests.support.fake_gateway import CARD
 from tests.support.invariants import broken
@@ -159,6 +161,49 @@ def test_money_from_a_gateway_renews_and_brings_back(shop, vps):
     assert contract(shop, vps).paid_until == renewal.ends_on
     assert "settled" in arrives(shop, renewal.invoice_id, 1000, now=now)
     assert contract(shop, vps).paid_until == renewal.ends_on
+
+
+def test_what_a_customer_opened_early_and_left_is_paid_when_it_is_due(shop, vps):
+    early, alice = due(shop, vps, -20), shop.people.as_alice
+    prepay(shop, 1000, now=early)
+    opened = renewal_payments.ask(shop.db, vps_id=vps.id, actor=alice, now=early)
+    assert run(shop, early).did_nothing
+    assert run(shop, due(shop, vps, -11)).did_nothing
+    report = run(shop, due(shop, vps, -10))
+    assert (report.invoiced, report.paid) == (0, 1)
+    assert [row.invoice_id for row in renewals_of(shop, vps)] == [opened.invoice_id]
+
+
+def test_what_a_customer_opened_for_another_period_is_the_customers_to_pay(till, shop, vps):
+    _, yearly = with_renewals(shop)
+    now = due(shop, vps, -1)
+    prepay(shop, 9000, now=now)
+    save_card(till, now=now)
+    alice = shop.people.as_alice
+    opened = renewal_payments.ask(shop.db, vps_id=vps.id, price_id=yearly.id, actor=alice, now=now)
+    report = renewals.run(shop.db, gateways=till.gateways, now=now)
+    assert (report.paid, balance(shop), charges(till)) == (0, 9000, 0)
+    arrives(shop, opened.invoice_id, 9000, now=now)
+    assert contract(shop, vps).paid_until == opened.ends_on
+
+
+def test_what_was_asked_for_at_a_price_that_is_no_longer_offered_is_paid_all_the_same(shop, vps):
+    monthly, _ = with_renewals(shop)
+    now = due(shop, vps, -10)
+    run(shop, now)
+    with shop.db.unit_of_work() as session:
+        session.execute(sa.update(Price).where(Price.id == monthly.id).values(active=False))
+    prepay(shop, 800, now=now)
+    assert run(shop, now).paid == 1
+
+
+def with_renewals(shop: Shop) -> list[Price]:
+    with shop.db.reading() as session:
+        product = session.get_one(Price, shop.price.id).product
+    return [
+        make_price(shop.db, product, amount_minor=minor, period_text=period, renewal_of_id=shop.price.id)
+        for minor, period in ((800, "0000-01-00"), (9000, "0001-00-00"))
+    ]
 
 
 def test_too_little_waits_in_the_balance_until_the_rest_comes(shop, vps):

@@ -6,11 +6,11 @@ Of the addresses in a letter only our own ``url`` becomes a link: what customers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, pass_context
+from jinja2 import StrictUndefined, TemplateAssertionError, TemplateError, nodes, pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -20,6 +20,11 @@ from domus.core.errors import InvalidInput
 
 MAX_LENGTH = 20_000
 MAX_SUBJECT = 300
+
+#: Of one part of a mail when it is filled in; many times what any mail has.
+MAX_FILLED = 100_000
+#: In one another.
+MAX_LOOPS = 2
 
 _FILTERS = (
     "capitalize", "d", "default", "e", "escape", "first", "join", "last", "length", "lower", "title", "trim", "upper",
@@ -111,8 +116,44 @@ def _linked(text: str, url: str) -> Markup:
 
 def _part(sandbox: _Sandbox, source: str, data: Mapping[str, Any], *, field: str) -> str:
     try:
-        return sandbox.from_string(source).render(dict(data))
+        tree = sandbox.parse(source)
+        _check_loops(tree)
+        return _within_limit(sandbox.from_string(tree).generate(dict(data)), field)
     except _FAULTS as error:
         line = getattr(error, "lineno", None)
         where = f" in line {line}" if line else ""
         raise InvalidInput(f"This cannot be filled in{where}: {error}", field=field) from error
+
+
+def _within_limit(pieces: Iterable[str], field: str) -> str:
+    """Return the pieces as one text; raise InvalidInput as soon as they are too long, before more of them are made."""
+    filled: list[str] = []
+    length = 0
+    for piece in pieces:
+        filled.append(piece)
+        length += len(piece)
+        if length > MAX_FILLED:
+            raise InvalidInput(
+                f"Filled in, this has more than the {MAX_FILLED} characters that are allowed.", field=field
+            )
+    return "".join(filled)
+
+
+def _check_loops(node: nodes.Node, *, depth: int = 0, is_kept: bool = False) -> None:
+    """Refuse loops that make much out of little: deep ones, and those whose words are kept as a whole before they go on."""
+    for child in node.iter_child_nodes():
+        deeper = depth
+        if isinstance(child, nodes.For):
+            deeper += 1
+            if deeper > MAX_LOOPS:
+                raise _fault(f"at most {MAX_LOOPS} loops may stand in one another", child)
+            if is_kept or child.recursive:
+                raise _fault("a loop may neither be recursive nor stand in a set or filter block", child)
+        keeps = isinstance(child, nodes.AssignBlock | nodes.FilterBlock)
+        _check_loops(child, depth=deeper, is_kept=is_kept or keeps)
+
+
+def _fault(message: str, node: nodes.Node) -> TemplateAssertionError:
+    fault = TemplateAssertionError(message, node.lineno)
+    fault.translated = True  # so that it says the line once
+    return fault

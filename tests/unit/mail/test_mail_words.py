@@ -8,7 +8,7 @@ from domus.core.errors import InvalidInput
 from domus.core.languages import LANGUAGES
 from domus.mail.composing import Sender, names_for
 from domus.mail.events import COMMON_EXAMPLE, EVENTS
-from domus.mail.rendering import Letter, Words, fill_in, html_of
+from domus.mail.rendering import MAX_FILLED, Letter, Words, fill_in, html_of
 from domus.mail.templates import built_in
 
 
@@ -106,12 +106,40 @@ def test_a_subject_is_one_line() -> None:
         "{{ name",
         "{% for x in 1 %}{% endfor %}",
         "{{ 1 / 0 }}",
+        "{% for a in name %}{% for b in name %}{% for c in name %}x{% endfor %}{% endfor %}{% endfor %}",
+        "{% for a in name %}{% if a %}{% for b in name %}{% else %}{% for c in name %}x{% endfor %}{% endfor %}"
+        "{% endif %}{% endfor %}",
+        "{% set x %}{% for a in name %}x{% endfor %}{% endset %}",
+        "{% filter upper %}{% if name %}{% for a in name %}x{% endfor %}{% endif %}{% endfilter %}",
+        "{% for a in name recursive %}x{% endfor %}",
     ],
 )
 def test_what_is_more_than_filling_in_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="cannot be filled in") as refusal:
         filled(text, name="Ada")
     assert refusal.value.field == "text"
+
+
+def test_what_is_refused_about_a_loop_says_what_and_where() -> None:
+    with pytest.raises(InvalidInput, match=r"in line 2: at most 2 loops may stand in one another$"):
+        filled("{{ name }}\n" + "{% for a in name %}" * 3 + "{% endfor %}" * 3, name="Ada")
+
+
+def test_loops_that_fill_in_without_end_are_stopped_at_the_limit() -> None:
+    limit = f"more than the {MAX_FILLED} characters"
+    many = "x" * 1000
+    loops = "{% for a in many %}{% for b in many %}and again {% endfor %}{% endfor %}"
+    with pytest.raises(InvalidInput, match=limit) as refusal:
+        filled(loops, many=many)
+    assert refusal.value.field == "text"
+    for words, field in (
+        (Words(subject=loops, text="t"), "subject"),
+        (Words(subject="s", text="t", html=loops), "html"),
+    ):
+        with pytest.raises(InvalidInput, match=limit) as refusal:
+            fill_in(words, {"many": many})
+        assert refusal.value.field == field
+    assert len(filled("{{ many }}" * 99, many=many).text) == 99_001
 
 
 def test_conditions_loops_and_filters_are_allowed() -> None:

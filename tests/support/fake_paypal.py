@@ -158,7 +158,7 @@ class FakePaypal:
         return _json({"access_token": token, "token_type": "Bearer", "expires_in": 32400})
 
     def _once(self, request: Request) -> Answer:
-        key = f"{request.path} {request.headers.get('paypal-request-id')}" if request.method == "POST" else ""
+        key = request.headers.get("paypal-request-id", "") if request.method == "POST" else ""
         if key in self.answers:
             return self.answers[key]
         said = self._route(request)

@@ -164,7 +164,9 @@ class Paypal(Captures, GivesBack):
             return []
         if order["status"] == "APPROVED":
             try:
-                order = self._client.post(f"{path}/capture", {}, key=f"{attempt_id}:capture")
+                # PayPal captures an order once, whatever the key. One that was used would repeat a refusal of the
+                # card that the customer has replaced since.
+                order = self._client.post(f"{path}/capture", {}, key=f"{attempt_id}:capture:{uuid.uuid4()}")
             except PaypalRefused as error:
                 if "INSTRUMENT_DECLINED" in error.issues:
                     return [Declined(attempt_id=attempt_id, reason=str(error))]

@@ -187,6 +187,16 @@ def test_a_declined_instrument_ends_the_attempt(counter: Till, vendor: FakePaypa
     assert [attempt.state for attempt in counter.attempts()] == [AttemptState.FAILED]
 
 
+def test_who_approves_with_another_card_after_a_refusal_pays(counter: Till, vendor: FakePaypal) -> None:
+    order = counter.order()
+    order_id = begin(counter, order)
+    for vendor.declines in (True, True, False):
+        approved(counter, vendor, order_id)
+    assert counter.state(order) == ("paid", "paid")
+    assert len(vendor.captures) == 1
+    assert [attempt.state for attempt in counter.attempts()] == [AttemptState.DONE]
+
+
 @pytest.mark.parametrize("meanwhile", ["paid", "cancelled"])
 @pytest.mark.parametrize("told", ["event", "return"])
 def test_what_is_not_due_any_more_is_not_captured(

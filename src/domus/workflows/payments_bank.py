@@ -207,7 +207,10 @@ def _book_new(db: Database, *, actor: Actor, now: datetime) -> tuple[int, int]:
                 if line is None or line.state is not LineState.NEW:
                     continue
                 invoice, why = _invoice_of(session, line)
-                if invoice is not None:
+                twin = None if invoice is None else _twin_of(session, line, invoice)
+                if twin is not None:
+                    why = f"perhaps booked as line {twin}"
+                elif invoice is not None:
                     _book(session, line, invoice.account_id, invoice.id, reason="", actor=actor, now=now)
                     booked += 1
                     continue
@@ -234,6 +237,31 @@ def _invoice_of(session: Session, line: BankLine) -> tuple[Invoice | None, str]:
         return None, "names several invoices"
     invoice = session.get(Invoice, named.pop())
     return invoice, "" if invoice is not None else "its reference is of no invoice of ours"
+
+
+def _twin_of(session: Session, line: BankLine, invoice: Invoice) -> int | None:
+    """Return an earlier line, from a statement of another kind, that may be the same payment: its key is another there."""
+    kind, iban = line.statement.kind, line.statement.iban
+    others = (
+        sa.select(BankLine)
+        .join(BankLine.statement)
+        .where(
+            BankStatement.kind != kind,
+            # Not every CSV names the account.
+            sa.true() if not iban else BankStatement.iban.in_([iban, ""]),
+            BankLine.id < line.id,
+            BankLine.is_reversal.is_(False),
+            BankLine.booked_on == line.booked_on,
+            BankLine.currency == line.currency,
+            BankLine.amount_minor == line.amount_minor,
+        )
+        .order_by(BankLine.id)
+    )
+    if session.scalar(sa.select(sa.exists().where(BankStatement.kind != kind))):
+        for other in session.scalars(others):
+            if invoices_in(other.text, other.bank_reference) == {invoice.id}:
+                return other.id
+    return None
 
 
 def _book(

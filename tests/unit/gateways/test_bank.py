@@ -24,6 +24,16 @@ def statement(*entries: tuple[str, str], account: str = IBAN) -> bytes:
     return "\n".join(["date;amount;currency;payer;text;account", *rows, ""]).encode()
 
 
+def camt(reference: str, *, day: str = "2026-11-20", direction: str = "<CdtDbtInd>CRDT</CdtDbtInd>") -> bytes:
+    """Return a camt.053 statement of one entry of 10.00."""
+    return (
+        '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt><Stmt>'
+        f'<Acct><Id><IBAN>{IBAN}</IBAN></Id></Acct><Ntry><Amt Ccy="USD">10.00</Amt>{direction}<Sts>BOOK</Sts>'
+        f"<BookgDt><Dt>{day}</Dt></BookgDt><AcctSvcrRef>B1</AcctSvcrRef><NtryDtls><TxDtls><RmtInf>"
+        f"<Ustrd>{reference}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"
+    ).encode()
+
+
 def imports(till: Till, data: bytes, **options: str) -> payments_bank.Imported:
     return payments_bank.import_statement(
         till.db, data, file_name="statement.csv", own_iban=IBAN, actor=till.shop.people.as_olga, now=NOW, **options
@@ -73,6 +83,24 @@ def test_the_same_file_by_ten_at_once_is_booked_once(any_till: Till) -> None:
     assert any_till.payments() == [("bank", "10.00 USD", True)]
     assert len(lines(any_till.db)) == 2
     any_till.assert_books_agree()
+
+
+@pytest.mark.parametrize("first", ["camt", "csv"])
+@pytest.mark.parametrize("account", [IBAN, ""])
+def test_the_same_transfer_in_another_format_waits_for_an_operator(
+    till: Till, first: str, account: str
+) -> None:
+    order = till.order()
+    reference = reference_of(order.invoice.id)
+    files = [camt(reference), statement(("10.00", reference), account=account)]
+    for data in files if first == "camt" else reversed(files):
+        imports(till, data)
+    told = [(line.state, line.note) for line in lines(till.db)]
+    assert told[0][0] is LineState.BOOKED
+    assert told[1] == (LineState.UNMATCHED, f"perhaps booked as line {lines(till.db)[0].id}")
+    assert till.payments() == [("bank", "10.00 USD", True)]
+    imports(till, camt(reference, day="2026-11-21"))
+    assert lines(till.db)[-1].state is LineState.BOOKED, "another day's is another payment"
 
 
 @pytest.mark.parametrize("amount", ["4.00", "12.00"])

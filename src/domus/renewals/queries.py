@@ -18,6 +18,7 @@ from domus.renewals.dunning import Terms, Window
 from domus.renewals.models import DunningStep, Renewal, RenewalTerms, StepKind, SubscriptionHold
 from domus.renewals.prices import Group, PriceList, as_terms
 from domus.vps.models import Suspension, SuspensionReason, Vps, VpsState
+from domus.vps.services import REMOVAL_MARGIN
 
 #: What every question gives of a contract.
 _CONTRACT = (
@@ -43,9 +44,10 @@ def to_invoice(group: Group, today: date) -> Question:
     return _living(group).where(Subscription.paid_until <= today + lead, ~asked)
 
 
-def to_pay_from_balance(prices: PriceList, today: date, *, suspended: bool) -> Question:
-    """Ask for due renewals that the balance of their account covers; those of suspended VPSs, or all others.
+def to_pay_from_balance(prices: PriceList, now: datetime, *, suspended: bool) -> Question:
+    """Ask for due renewals that the balance of their account covers; those of VPSs that run, or those of suspended ones.
 
+    With the suspended ones come those that were ended because they were not paid, as long as a payment brings them back.
     What a customer opened earlier than the run would have, or for another period, is left for the customer to pay.
     Where one balance covers several of them but not all together, all are asked for.
     """
@@ -59,16 +61,17 @@ def to_pay_from_balance(prices: PriceList, today: date, *, suspended: bool) -> Q
         .correlate(Invoice)
         .scalar_subquery()
     )
-    stands = _suspended() if suspended else ~_suspended()
+    stands = sa.and_(_is_active(), ~_suspended())
+    if suspended:
+        stands = sa.or_(sa.and_(_is_active(), _suspended()), _ended_and_kept(now))
     is_due = [
         sa.and_(
             Subscription.price_id.in_(group.price_ids),
-            Subscription.paid_until <= today + timedelta(days=group.terms.invoice_days),
+            Subscription.paid_until <= now.date() + timedelta(days=group.terms.invoice_days),
         )
         for group in prices.groups
     ]
     return _open_renewals().where(
-        _is_active(),
         stands,
         sa.or_(sa.false(), *is_due),
         _is_usual(prices),
@@ -289,6 +292,15 @@ def _step(kind: StepKind, day: int, *, until: datetime | None = None) -> sa.Colu
 def _suspended(*, until: datetime | None = None) -> sa.ColumnElement[bool]:
     stands = sa.exists().where(Suspension.vps_id == Vps.id, Suspension.reason == SuspensionReason.UNPAID)
     return stands if until is None else stands.where(Suspension.since <= until)
+
+
+def _ended_and_kept(now: datetime) -> sa.ColumnElement[bool]:
+    """Ask for VPSs whose contract ended unpaid and whose disk is still there for a while."""
+    return sa.and_(
+        Vps.state == VpsState.REMOVING,
+        Vps.remove_not_before > now + REMOVAL_MARGIN,
+        _step(StepKind.ENDED, 0),
+    )
 
 
 def _held(today: date) -> sa.ColumnElement[bool]:

@@ -134,7 +134,7 @@ def _pay(
     db: Database, gateways: Gateways | None, prices: PriceList, report: RunReport, *, now: datetime
 ) -> None:
     act = partial(_settle, now=now)
-    from_balance = partial(queries.to_pay_from_balance, prices, now.date())
+    from_balance = partial(queries.to_pay_from_balance, prices, now)
     report.paid += _in_chunks(db, from_balance(suspended=False), Invoice.id, act, report)
     for row in _each(db, from_balance(suspended=True), Invoice.id):
         with _isolated(report, row.subscription_id) as attempt:
@@ -148,9 +148,7 @@ def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[in
     return settle_from_balances(session, rows, actor=renewals_charging.ACTOR, now=now), []
 
 
-def _charge(
-    db: Database, gateways: Gateways, prices: PriceList, report: RunReport, *, now: datetime
-) -> None:
+def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunReport, *, now: datetime) -> None:
     question = queries.to_charge(prices, now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
     for row in _each(db, question, Invoice.id):
         if not renewals_charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):

@@ -66,7 +66,7 @@ def _questions(session: Session, now: datetime) -> Iterator[tuple[str, Any]]:
     for group in groups:
         yield "invoiced", queries.to_invoice(group, today)
     for suspended in (False, True):
-        yield "paid", queries.to_pay_from_balance(prices, today, suspended=suspended)
+        yield "paid", queries.to_pay_from_balance(prices, now, suspended=suspended)
     for group in groups:
         for window in reminders_due(group.terms, today):
             name = "warned" if window.kind is StepKind.LAST_WARNING else "reminded"

@@ -247,6 +247,26 @@ def test_every_card_is_charged_however_many_chunks_they_are(till, shop, small_ch
     assert (report.paid, len(till.fake.charged)) == (5, 5)
 
 
+def test_a_balance_that_was_filled_in_the_grace_time_calls_the_removal_back(shop, vps):
+    now = run_daily(shop, vps, -10, 25)
+    assert shop.vps(vps.id).state is VpsState.REMOVING
+    prepay(shop, 1000, now=now)
+    assert run(shop, now).paid == 1
+    back = shop.vps(vps.id)
+    assert (back.state, back.suspensions, back.tombstone_token) == (VpsState.ACTIVE, [], None)
+    assert (back.observed_power, contract(shop, vps).ended_on) == (Power.RUNNING, None)
+    assert (billing.check_ledger(shop.db), broken(shop.db)) == ([], [])
+
+
+def test_a_balance_that_is_filled_with_the_wipe_is_left_alone(shop, vps):
+    run_daily(shop, vps, -10, 22)
+    at = shop.vps(vps.id).remove_not_before - timedelta(minutes=2)
+    prepay(shop, 1000, now=at)
+    report = renewals.run(shop.db, now=at)
+    assert (report.paid, report.failed, balance(shop)) == (0, 0, 1000)
+    assert shop.vps(vps.id).state is VpsState.REMOVING
+
+
 def test_money_that_comes_with_the_wipe_is_not_lost(shop, vps):
     run_daily(shop, vps, -10, 22)
     [renewal] = renewals_of(shop, vps)

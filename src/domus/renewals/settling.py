@@ -21,15 +21,16 @@ from domus.billing.parties import buyer_of, seller_of
 from domus.db.bulk import insert_rows, take_ids, update_rows
 from domus.renewals.models import Renewal
 from domus.tax.models import Company
+from domus.vps.models import Suspension, SuspensionReason, Vps
 
 
 def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Actor, now: datetime) -> int:
     """Pay renewals (rows of `queries.to_pay_from_balance`, whose contracts the caller has locked); return how many.
 
     Where a balance does not cover all of its account's, the first ones are paid. The VPSs run, so that nothing is to be done
-    on any dom0.
+    on any dom0; those that another run suspended a moment ago are left for the path that starts them again.
     """
-    paid = _affordable(session, renewals)
+    paid = _affordable(session, _running(session, renewals))
     if not paid:
         return 0
     payments = _add_payments(session, paid, now=now)
@@ -39,6 +40,24 @@ def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Ac
     _number(session, paid, now=now)
     tell_paid(session, [row.id for row in paid], now=now)
     return len(paid)
+
+
+def _running(session: Session, renewals: Sequence[Any]) -> list[Any]:
+    """Return the renewals whose VPSs are not suspended as unpaid, now that nobody can suspend them any more.
+
+    The lock alone does not tell: a suspension that was committed while it was waited for changes no row of the contract.
+    """
+    suspended = session.scalars(
+        sa.select(Subscription.id)
+        .join(Vps, Vps.order_id == Subscription.order_id)
+        .join(Suspension, Suspension.vps_id == Vps.id)
+        .where(
+            Subscription.id.in_([row.subscription_id for row in renewals]),
+            Suspension.reason == SuspensionReason.UNPAID,
+        )
+    )
+    left = set(suspended)
+    return [row for row in renewals if row.subscription_id not in left]
 
 
 def _affordable(session: Session, renewals: Sequence[Any]) -> list[Any]:

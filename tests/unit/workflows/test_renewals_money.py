@@ -16,9 +16,20 @@ from domus.core.money import Money
 from domus.db.engine import Database
 from domus.gateways.models import AttemptKind, PaymentAttempt
 from domus.provisioning.models import OutboxMessage
+from domus.renewals import queries
+from domus.renewals.dunning import Terms
+from domus.renewals.prices import price_list
+from domus.renewals.settling import settle_from_balances
 from domus.tax.models import Company
 from domus.vps.models import Power, Vps, VpsState
-from domus.workflows import billing, payments_booking, payments_charging, renewal_payments, renewals
+from domus.workflows import (
+    billing,
+    dunning,
+    payments_booking,
+    payments_charging,
+    renewal_payments,
+    renewals,
+)
 from tests.support.builders import make_price
 from tests.support.contracts import contract, due, renewals_of, run, run_daily
 from tests.support.fake_gateway import CARD
@@ -204,6 +215,20 @@ def with_renewals(shop: Shop) -> list[Price]:
         make_price(shop.db, product, amount_minor=minor, period_text=period, renewal_of_id=shop.price.id)
         for minor, period in ((800, "0000-01-00"), (9000, "0001-00-00"))
     ]
+
+
+def test_what_was_suspended_between_the_question_and_the_lock_is_left_for_the_path_that_starts_it(shop, vps):
+    now = run_daily(shop, vps, -10, 14) + timedelta(days=1)
+    prepay(shop, 1000, now=now)
+    with shop.db.reading() as session:
+        asked = queries.to_pay_from_balance(price_list(session), now, suspended=False)
+        rows = session.execute(asked).all()
+    assert dunning.suspend(shop.db, vps_id=vps.id, terms=Terms(), now=now)
+    with shop.db.unit_of_work() as session:
+        assert len(rows) == 1
+        assert settle_from_balances(session, rows, actor=ACTOR, now=now) == 0
+    assert run(shop, now).paid == 1
+    assert (shop.vps(vps.id).suspensions, shop.vps(vps.id).observed_power) == ([], Power.RUNNING)
 
 
 def test_too_little_waits_in_the_balance_until_the_rest_comes(shop, vps):

@@ -150,8 +150,12 @@ def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[in
 
 def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunReport, *, now: datetime) -> None:
     question = queries.to_charge(prices, now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
+    refused: set[int] = set()
     for row in _each(db, question, Invoice.id):
         if not renewals_charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):
+            continue
+        # A card that was refused a moment ago is refused for the next invoice too, and each refusal counts against us.
+        if row.account_id in refused:
             continue
         with _isolated(report, row.subscription_id) as attempt:
             try:
@@ -161,6 +165,8 @@ def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunRepo
             except Conflict as refusal:
                 log.info("invoice %s could not be charged: %s", row.id, refusal)
                 report.refused += 1
+                if isinstance(refusal, renewals_charging.CardRefused):
+                    refused.add(row.account_id)
         report.paid += attempt.done
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
+
 from domus.accounts.actor import Actor
 from domus.core.errors import Conflict
 from domus.db.engine import Database
+from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
 from domus.gateways.registry import Gateways
 from domus.workflows import payments_booking, payments_charging
 
@@ -16,6 +19,10 @@ ACTOR = Actor.system("renewals")
 CHARGE_DAYS_BEFORE = 1
 #: and after a refusal again so many days later each time; then the customer has to pay otherwise.
 RETRY_AFTER_DAYS = (1, 2, 4, 8)
+
+
+class CardRefused(Conflict):
+    """The saved method was refused, and is still the one that the account's other invoices would be charged to."""
 
 
 def is_time(*, tries: int, last_try_at: datetime | None, now: datetime) -> bool:
@@ -36,11 +43,29 @@ def pay_from_balance(db: Database, *, invoice_id: int, now: datetime) -> bool:
 def charge(db: Database, gateways: Gateways, *, account_id: int, invoice_id: int, now: datetime) -> bool:
     """Charge a renewal to the account's saved method; True when it is paid.
 
-    Raises Conflict with the reason when it was refused; one that the gateway has not decided yet is no refusal.
+    Raises CardRefused with the reason when it was refused, and Conflict when nothing could be charged; what the
+    gateway has not decided yet is no refusal.
     """
     charged = payments_charging.charge(
         db, gateways, account_id=account_id, invoice_id=invoice_id, actor=ACTOR, now=now
     )
     if charged.problem and not charged.pending:
-        raise Conflict(charged.problem)
+        raise CardRefused(charged.problem) if _was_refused(db, invoice_id, now) else Conflict(charged.problem)
     return charged.paid
+
+
+def _was_refused(db: Database, invoice_id: int, now: datetime) -> bool:
+    """Tell whether a method was charged at this moment and refused, and is not one that was forgotten because of that."""
+    query = (
+        sa.select(PaymentAttempt.id)
+        .join(SavedMethod, SavedMethod.id == PaymentAttempt.method_id)
+        .where(
+            PaymentAttempt.invoice_id == invoice_id,
+            PaymentAttempt.kind == AttemptKind.CHARGE,
+            PaymentAttempt.state == AttemptState.FAILED,
+            PaymentAttempt.created_at >= now,
+            SavedMethod.removed_at.is_(None),
+        )
+    )
+    with db.reading() as session:
+        return session.scalar(query.limit(1)) is not None

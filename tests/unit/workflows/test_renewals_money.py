@@ -344,6 +344,17 @@ def test_a_refused_card_is_tried_again_after_1_2_4_and_8_days(till, shop, vps):
     assert tried == [-1, 0, 2, 6, 14]
 
 
+def test_a_card_that_was_refused_is_not_tried_for_the_next_invoice_of_the_same_run(till, shop, vps):
+    shop.active(hostname="other.example.org")
+    save_card(till, now=due(shop, vps, -20))
+    till.fake.declines = "insufficient funds"
+    now = due(shop, vps, -1)
+    assert renewals.run(shop.db, gateways=till.gateways, now=now).refused == 1
+    assert charges(till) == 1
+    till.fake.declines = ""
+    assert renewals.run(shop.db, gateways=till.gateways, now=now + timedelta(days=1)).paid == 2
+
+
 def test_a_card_that_is_good_again_ends_the_dunning(till, shop, vps):
     save_card(till, now=due(shop, vps, -20))
     start = due(shop, vps)

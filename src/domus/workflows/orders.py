@@ -30,6 +30,7 @@ from domus.renewals import services as renewals
 from domus.vps import queries as vps_queries
 from domus.vps import services as vps_services
 from domus.vps.models import Power, Vps, VpsState
+from domus.workflows import payments_givenback
 from domus.workflows.mail_orders import tell_placed
 from domus.workflows.order_checks import OrderRequest, check_choice, check_wish
 
@@ -282,7 +283,8 @@ def _refund(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: s
             "An order can be refunded here when its VPS could not be made; please ask us otherwise."
         )
     change_order_state(session, order.id, "refund", actor=actor, reason=reason, now=now)
-    billing.refund(session, order.invoice, actor=actor, reason=reason, now=now)
+    payment = billing.refund(session, order.invoice, actor=actor, reason=reason, now=now)
+    payments_givenback.keep_unsendable(session, payment, now=now)
     contract = renewals.lock(session, vps)
     if contract is not None:
         renewals.withdraw_open(session, contract, now=now)

@@ -22,6 +22,7 @@ from domus.core.money import Money
 from domus.db.engine import Database
 from domus.db.rows import changed_rows
 from domus.gateways import events
+from domus.gateways.checks import BANK
 from domus.gateways.interface import Disputed, GatewayUnavailable, GivesBack, Outcome, Refunded, Verdict
 from domus.gateways.models import Dispute, DisputeState, GatewayRefund, RefundState
 from domus.gateways.registry import Gateways
@@ -107,6 +108,12 @@ def ask_for_booked(db: Database, gateways: Gateways, *, now: datetime, limit: in
             if session.scalar(query.where(Payment.id == payment_id)) is not None:
                 _ask_for_rest(session, payment, now=now)
     return len(found)
+
+
+def keep_unsendable(session: Session, payment: Payment, *, now: datetime) -> None:
+    """Put what a refund gives back into the balance when nobody would send it: a bank sends nothing by itself."""
+    if payment.gateway == BANK and not ledger.is_booked(session, f"{_KEPT}{payment.id}"):
+        _keep(session, payment, payment.amount, now=now)
 
 
 def due(session: Session, *, now: datetime, limit: int) -> Sequence[uuid.UUID]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from domus.billing import ledger
+from domus.billing.models import Payment
 from domus.core.clock import utc_now
 from domus.db.engine import Database
 from domus.provisioning.models import Job
@@ -81,6 +83,19 @@ def test_a_failed_order_is_refunded_after_a_question(shop: Shop, people: People,
     said = text_of(alice.get(f"/orders/{order.id}")).replace("\N{NO-BREAK SPACE}", " ")
     assert "Refunded" in said
     assert "12.50 USD" in said
+
+
+def test_what_came_by_transfer_is_refunded_to_the_balance(
+    shop: Shop, people: People, alice: Visitor, db: Database
+) -> None:
+    order = shop.failed(people.alice)
+    with db.unit_of_work() as session:
+        session.execute(sa.update(Payment).values(gateway="bank"))
+    assert "go to your balance" in text_of(alice.get(f"/orders/{order.id}/refund"))
+    alice.post(f"/orders/{order.id}/refund")
+    assert "are in your balance" in text_of(alice.get(f"/orders/{order.id}"))
+    with db.reading() as session:
+        assert str(ledger.balance_of(session, order.account_id, "USD")) == "12.50 USD"
 
 
 def test_a_working_vps_is_not_refunded_here(shop: Shop, people: People, alice: Visitor) -> None:

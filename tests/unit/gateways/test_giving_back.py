@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from domus.billing import ledger
-from domus.workflows import orders, payments_events, payments_givenback
+from domus.core.errors import Conflict
+from domus.gateways.references import reference_of
+from domus.workflows import orders, payments_bank, payments_events, payments_givenback
 from tests.support.builders import NOW
 from tests.support.till import Till
 
@@ -51,3 +53,36 @@ def test_a_refund_that_the_gateway_refused_is_not_asked_for_again(till: Till) ->
     assert payments_events.work(till.db, till.gateways, now=LATER).refunds == 0
     assert till.balance() == cash(till) == "10.00 USD"
     till.assert_books_agree()
+
+
+def test_what_came_by_transfer_goes_to_the_balance_and_can_be_sent_back_from_there(any_till: Till) -> None:
+    order = any_till.order()
+    olga = any_till.shop.people.as_olga
+    said = f"date;amount;currency;text\n2026-11-20;10.00;USD;{reference_of(order.invoice.id)}\n"
+    payments_bank.import_statement(any_till.db, said.encode(), file_name="x.csv", actor=olga, now=NOW)
+    for _ in range(2):
+        orders.refund(any_till.db, order_id=order.id, actor=olga, now=NOW)
+    assert any_till.balance() == "10.00 USD"
+    (payment_id,) = any_till.payment_ids()
+    for amount in ("4.00", "6.00"):
+        payments_givenback.send_back(
+            any_till.db,
+            any_till.gateways,
+            payment_id=payment_id,
+            amount=amount,
+            actor=olga,
+            reason="x",
+            now=NOW,
+        )
+    assert any_till.balance() == "0.00 USD"
+    with pytest.raises(Conflict, match=r"0\.00 USD can be given back"):
+        payments_givenback.send_back(
+            any_till.db,
+            any_till.gateways,
+            payment_id=payment_id,
+            amount="1.00",
+            actor=olga,
+            reason="x",
+            now=NOW,
+        )
+    any_till.assert_books_agree()

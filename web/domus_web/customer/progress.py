@@ -49,7 +49,7 @@ def refund(order_id: uuid.UUID) -> ResponseReturnValue:
     if request.method == "GET":
         if page.view.vps.state is not VpsState.PROVISION_FAILED:
             raise Conflict("The money can be taken back here only while the installation has failed.")
-        return render_template("customer/order_refund.html", order=page.order, form=ConfirmForm())
+        return render_template("customer/order_refund.html", page=page, order=page.order, form=ConfirmForm())
     orders.refund(
         current_db(), order_id=order_id, actor=current_actor(), reason="by the customer", now=utc_now()
     )

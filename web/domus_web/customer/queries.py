@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from domus.billing.models import Invoice, Order, Subscription
 from domus.catalog.models import OsTemplate, Price
 from domus.core.errors import NotFound
+from domus.gateways.checks import BANK
 from domus.inventory.models import AddressState, Dom0, IpAddress
 from domus.provisioning.models import Job, JobState
 from domus.renewals.models import Renewal
@@ -72,6 +73,11 @@ class OrderPage:
     view: VpsView
     provision: Job | None
     """The newest job that makes the VPS."""
+
+    @property
+    def is_refunded_to_balance(self) -> bool:
+        """Tell whether the money comes back as a balance: a transfer is not sent back by itself."""
+        return any(payment.gateway == BANK for payment in self.order.invoice.payments)
 
 
 def vps_page_list(session: Session, account_id: int, number: int) -> Page[VpsView]:
@@ -146,7 +152,9 @@ def order_page(session: Session, account_id: int, order_id: uuid.UUID) -> OrderP
         sa.select(Order)
         .where(Order.id == order_id, Order.account_id == account_id)
         .options(joinedload(Order.price).joinedload(Price.product))
-        .options(selectinload(Order.invoices).selectinload(Invoice.lines))
+        .options(
+            selectinload(Order.invoices).options(selectinload(Invoice.lines), selectinload(Invoice.payments))
+        )
     )
     vps_id = session.scalar(sa.select(Vps.id).where(Vps.order_id == order_id))
     if order is None or vps_id is None:

@@ -180,7 +180,7 @@ def _is_late_and_different(vps: Vps, change: reports.PowerSeen) -> bool:
 
 
 def _is_just_defined(vps: Vps, change: reports.PowerSeen) -> bool:
-    """Tell whether a new machine was seen before its first start; the run that defined it is starting it."""
+    """Tell whether a new machine was seen before its first start; whoever defined it is starting it."""
     return vps.state is VpsState.PROVISIONING and change.power is Power.STOPPED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree
@@ -51,10 +52,15 @@ def _statement(statement: Element, kind: str) -> Statement:
     skipped = 0
     for number, element in enumerate(_all(statement, "Ntry"), start=1):
         status = _text(element, "Sts/Cd") or _text(element, "Sts")
-        if status != "BOOK" or _text(element, "CdtDbtInd") != "CRDT":
-            skipped += 1
+        direction = _text(element, "CdtDbtInd")
+        where = f"Entry {number} of account {iban or 'unknown'}"
+        if status == "BOOK" and direction == "CRDT":
+            entries.extend(_entries(element, where=where))
+        elif status == "BOOK" and direction == "DBIT" and _is_reversal(element):
+            # The reversal of a credit: the bank takes back what had arrived.
+            entries.extend(replace(entry, amount=-entry.amount) for entry in _entries(element, where=where))
         else:
-            entries.extend(_entries(element, where=f"Entry {number} of account {iban or 'unknown'}"))
+            skipped += 1
     return Statement(kind=kind, iban=iban, lines=with_keys(iban, entries), skipped=skipped)
 
 
@@ -88,8 +94,12 @@ def _entry(element: Element, details: list[Element], amount: Money, *, where: st
         payer_iban=_text(first, "RltdPties/DbtrAcct/Id/IBAN"),
         text=" ".join(filter(None, texts)) or _text(element, "AddtlNtryInf"),
         bank_reference=" ".join(dict.fromkeys(filter(None, references))),
-        is_reversal=_text(element, "RvslInd") in ("true", "1"),
+        is_reversal=_is_reversal(element),
     )
+
+
+def _is_reversal(element: Element) -> bool:
+    return _text(element, "RvslInd") in ("true", "1")
 
 
 def _part(detail: Element, *, where: str) -> Money | None:

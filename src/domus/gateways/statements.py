@@ -22,6 +22,7 @@ class Entry:
 
     booked_on: date
     amount: Money
+    """Negative when the bank took back what had arrived."""
     payer: str = ""
     payer_iban: str = ""
     text: str = ""

@@ -105,6 +105,8 @@ def assign(
         raise InvalidInput("Name either an invoice or an account.", field="invoice")
     with db.unit_of_work() as session:
         line = _lock_line(session, line_id)
+        if line.amount_minor < 0:
+            raise Conflict("The bank took this back; nothing can be paid with it. Set it aside.")
         if invoice_id is not None:
             invoice = session.get(Invoice, invoice_id)
             if invoice is None:
@@ -228,6 +230,8 @@ def _book_new(db: Database, *, actor: Actor, now: datetime) -> tuple[int, int]:
 
 def _invoice_of(session: Session, line: BankLine) -> tuple[Invoice | None, str]:
     """Return the one invoice that a line names, or why there is none."""
+    if line.amount_minor < 0:
+        return None, "the bank took a payment back"
     if line.is_reversal:
         return None, "the bank takes one of its own bookings back"
     named = invoices_in(line.text, line.bank_reference)

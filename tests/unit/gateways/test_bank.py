@@ -225,6 +225,24 @@ def test_who_dies_in_between_leaves_lines_that_the_next_import_books(
     till.assert_books_agree()
 
 
+def test_a_payment_that_the_bank_took_back_waits_for_an_operator(till: Till) -> None:
+    order = till.order()
+    reference = reference_of(order.invoice.id)
+    imports(till, camt(reference))
+    taken = camt(reference, direction="<CdtDbtInd>DBIT</CdtDbtInd><RvslInd>true</RvslInd>")
+    done = imports(till, taken)
+    assert (done.new, done.booked, done.unmatched, done.skipped) == (1, 0, 1, 0)
+    line = lines(till.db)[-1]
+    assert (str(line.amount), line.note) == ("-10.00 USD", "the bank took a payment back")
+    olga = till.shop.people.as_olga
+    with pytest.raises(Conflict, match="Set it aside"):
+        payments_bank.assign(
+            till.db, line_id=line.id, invoice_id=order.invoice.id, reason="x", actor=olga, now=NOW
+        )
+    payments_bank.set_aside(till.db, line_id=line.id, reason="recalled", actor=olga, now=NOW)
+    assert till.payments() == [("bank", "10.00 USD", True)]
+
+
 def test_customers_import_and_assign_nothing(till: Till) -> None:
     alice = till.shop.people.as_alice
     with pytest.raises(NotAllowed):

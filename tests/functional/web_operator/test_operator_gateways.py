@@ -121,6 +121,25 @@ def test_an_event_that_needs_an_operator_is_processed_again(
         assert session.get_one(GatewayEvent, stored).state is EventState.IGNORED
 
 
+def test_the_list_of_events_leaves_their_bodies_where_they_are(
+    db: Database, olga: Visitor, fake: FakeGateway
+) -> None:
+    payments_events.accept(db, Gateways(fake), "fake", delivery("pay-1"), sender="192.0.2.1", now=utc_now())
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        assert "pay-1" in text_of(olga.get("/operator/gateway-events/"))
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    of_events = [statement for statement in asked if "gateway_event.subject" in statement]
+    assert of_events
+    assert not any("gateway_event.body" in s or "gateway_event.headers" in s for s in of_events)
+
+
 def test_what_was_turned_away_is_counted(db: Database, app: Flask, olga: Visitor) -> None:
     said = delivery("pay-1", key=b"guessed")
     for _ in range(2):

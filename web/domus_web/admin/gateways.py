@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from markupsafe import Markup
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, defer, joinedload
 from wtforms import IntegerField
 from wtforms.validators import InputRequired
 
@@ -121,6 +121,7 @@ class GatewayEventView(ActingView):
         "body": lambda _v, _c, row, _n: code(row.body[:4000]),
     }
     default_order = ("id", True)
+    list_options = (defer(GatewayEvent.body), defer(GatewayEvent.headers))
     choices = (by_state(GatewayEvent.state, EventState),)
     search_hint = "The gateway's name of the event, or of what it is about"
     acts = (

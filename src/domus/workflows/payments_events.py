@@ -92,6 +92,10 @@ def process(db: Database, gateways: Gateways, event_id: int, *, now: datetime) -
     except (Conflict, InvalidInput, NotFound) as error:
         state, outcome = EventState.ATTENTION, str(error)
         log.warning("the event %s needs an operator: %s", event, error)
+    except Exception as error:
+        with db.unit_of_work() as session:
+            events.put_off(session, event, f"unexpected {type(error).__name__}", now=now)
+        raise
     with db.unit_of_work() as session:
         events.finish(session, event_id, state, outcome, now=now)
     return outcome
@@ -172,6 +176,10 @@ def _all(ids: Iterable[object], act: Callable[..., object]) -> int:
             act(one)
         except (DomusError, SQLAlchemyError) as error:
             log.warning("%s was not done and is tried again later: %s", one, error)
+            failed += 1
+        except Exception:
+            # An answer that nobody foresaw must not keep the others waiting.
+            log.exception("%s was not done and is tried again later", one)
             failed += 1
     return failed
 

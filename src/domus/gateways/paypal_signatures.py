@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -107,7 +108,7 @@ def _fetch(url: str) -> x509.Certificate:
                 if answer.status_code != 200:
                     raise GatewayUnavailable(f"PayPal answered {answer.status_code} for its certificate.")
                 content = answer.raw.read(MAX_CERTIFICATE_BYTES + 1, decode_content=True)
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise GatewayUnavailable(f"PayPal's certificate cannot be had: {type(error).__name__}.") from error
     try:
         return x509.load_pem_x509_certificates(content[:MAX_CERTIFICATE_BYTES])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ MAX_LOOKS = 12
 
 #: So many times an hour a customer may begin to pay or to save a card. Nobody needs more; who tries out stolen cards does.
 MAX_AN_HOUR = 20
+#: What only customers begin. Charges are begun by renewal runs, too, and those keep nobody from paying by hand.
+BY_CUSTOMERS = (AttemptKind.PAY, AttemptKind.SAVE)
 
 
 def open_attempt(
@@ -51,11 +53,15 @@ def open_attempt(
     return attempt
 
 
-def refuse_too_many(session: Session, account_id: int, *, now: datetime) -> None:
+def refuse_too_many(
+    session: Session, account_id: int, *, now: datetime, kinds: Collection[AttemptKind] = BY_CUSTOMERS
+) -> None:
     """Raise TooManyAttempts when an account has begun to pay often enough for this hour."""
     hour = timedelta(hours=1)
     begun = sa.select(PaymentAttempt.created_at).where(
-        PaymentAttempt.account_id == account_id, PaymentAttempt.created_at > now - hour
+        PaymentAttempt.account_id == account_id,
+        PaymentAttempt.created_at > now - hour,
+        PaymentAttempt.kind.in_(kinds),
     )
     moments = session.scalars(begun.order_by(PaymentAttempt.created_at.desc()).limit(MAX_AN_HOUR)).all()
     if len(moments) >= MAX_AN_HOUR:

@@ -15,7 +15,7 @@ from domus.accounts import audit
 from domus.accounts.actor import Actor
 from domus.billing import receiving
 from domus.billing.models import InvoiceState
-from domus.core.errors import DomusError, NotFound
+from domus.core.errors import DomusError, InvalidInput, NotFound
 from domus.core.money import Money
 from domus.db.engine import Database
 from domus.gateways import attempts
@@ -112,6 +112,9 @@ def charge(
             )
         else:
             answer = gateway.charge(method, bill)
+    except InvalidInput as error:
+        # The gateway knows the card or customer no more.
+        answer = Declined(attempt_id=row.id, reason=str(error))
     except GatewayUnavailable as error:
         # The attempt stays open: it may have been charged, and is asked about next time.
         return Charged(pending=True, problem=str(error))
@@ -190,7 +193,7 @@ def _open_charge(
             if obstacle:
                 return Charged(problem=obstacle, needs_customer=True)
             if not actor.is_operator:
-                attempts.refuse_too_many(session, account_id, now=now)
+                attempts.refuse_too_many(session, account_id, now=now, kinds=tuple(AttemptKind))
             row = attempts.open_attempt(
                 session, account_id=account_id, invoice_id=invoice_id, gateway=method.gateway,
                 kind=AttemptKind.CHARGE, amount=amount, method_id=method.id, now=now,

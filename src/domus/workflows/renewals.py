@@ -137,7 +137,7 @@ def _pay(
     from_balance = partial(queries.to_pay_from_balance, prices, now)
     report.paid += _in_chunks(db, from_balance(suspended=False), Invoice.id, act, report)
     for row in _each(db, from_balance(suspended=True), Invoice.id):
-        with _isolated(report, row.subscription_id) as attempt:
+        with _Attempt(report, row.subscription_id) as attempt:
             attempt.done = renewals_charging.pay_from_balance(db, invoice_id=row.id, now=now)
         report.paid += attempt.done
     if gateways is not None:
@@ -157,7 +157,7 @@ def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunRepo
         # A card that was refused a moment ago is refused for the next invoice too, and each refusal counts against us.
         if row.account_id in refused:
             continue
-        with _isolated(report, row.subscription_id) as attempt:
+        with _Attempt(report, row.subscription_id) as attempt:
             try:
                 attempt.done = renewals_charging.charge(
                     db, gateways, account_id=row.account_id, invoice_id=row.id, now=now
@@ -188,14 +188,14 @@ def _record(
 
 def _suspend(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
     for row in _each(db, queries.to_suspend(group, now)):
-        with _isolated(report, row.id) as attempt:
+        with _Attempt(report, row.id) as attempt:
             attempt.done = dunning.suspend(db, vps_id=row.vps_id, terms=group.terms, now=now)
         report.suspended += attempt.done
 
 
 def _end(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
     for row in _each(db, queries.to_end(group, now)):
-        with _isolated(report, row.id) as attempt:
+        with _Attempt(report, row.id) as attempt:
             attempt.done = dunning.end(db, vps_id=row.vps_id, terms=group.terms, now=now)
         report.ended += attempt.done
 
@@ -213,7 +213,7 @@ def _withdraw(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[
 
 @dataclass
 class _Attempt:
-    """Whether one contract was done."""
+    """Whether one contract was done; in a ``with``, what goes wrong with it stops nobody else."""
 
     report: RunReport
     subscription_id: int
@@ -227,10 +227,6 @@ class _Attempt:
             return False
         self.report.fail(Fault(self.subscription_id, _text(error)))
         return True
-
-
-def _isolated(report: RunReport, subscription_id: int) -> _Attempt:
-    return _Attempt(report, subscription_id)
 
 
 def _each(db: Database, question: Any, key: Any = Subscription.id) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from bench.harness import LeftOut, Result, absolute, benchmark, compare, in_turn
 from bench.renewal_rows import NOW, make_business
 from domus.db import migrate
 from domus.db.engine import Database, make_engine
-from domus.workflows import renewals
+from domus.workflows.renewals import running
 
 CONTRACTS = 20_000
 CHUNK = 1000
@@ -106,13 +106,13 @@ def _memory(folder: str) -> Iterator[Result]:
 
 
 def _renew_all(db: Database) -> None:
-    report = renewals.run(db, now=NOW)
+    report = running.run(db, now=NOW)
     if (report.invoiced, report.paid, report.failed) != (CONTRACTS, CONTRACTS, 0):
         raise RuntimeError(f"the run did something else: {report.counts()}")
 
 
 def _renew_nothing(db: Database) -> None:
-    if not renewals.run(db, now=NOW).did_nothing:
+    if not running.run(db, now=NOW).did_nothing:
         raise RuntimeError("a second run did something")
 
 
@@ -159,7 +159,7 @@ def _postgresql() -> Iterator[Callable[[], str]]:
 
 def _run_once(url: str) -> None:
     db = Database(url)
-    renewals.run(db, now=NOW)
+    running.run(db, now=NOW)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -17,7 +17,9 @@ from domus.core.refusals import told
 from domus.db.engine import Database
 from domus.db.shared import shared_database
 from domus.gateways.registry import gateways_from
-from domus.workflows import dunning, lookups, renewal_payments, renewals, renewals_preview
+from domus.workflows import lookups
+from domus.workflows.renewals import dunning, paying, running
+from domus.workflows.renewals import preview as renewals_preview
 
 if TYPE_CHECKING:
     __opts__: dict[str, Any] = {}
@@ -50,7 +52,7 @@ def renewals_run(preview: bool = False) -> dict[str, Any]:
     db, now = _database(), utc_now()
     if preview:
         return {plan.name: plan.count for plan in renewals_preview.preview(db, now=now)}
-    report = renewals.run(db, gateways=gateways_from(os.environ), now=now)
+    report = running.run(db, gateways=gateways_from(os.environ), now=now)
     done: dict[str, Any] = dict(report.counts())
     if report.failed:
         done["faults"] = {fault.subscription_id: fault.text for fault in report.faults}
@@ -75,7 +77,7 @@ def renewal_paid(invoice: int, reason: str) -> dict[str, Any]:
 
         salt-run domus.renewal_paid 4711 reason='transfer of 20 November'
     """
-    paid = renewal_payments.mark_paid(
+    paid = paying.mark_paid(
         _database(), invoice_id=int(invoice), actor=_actor(), reason=str(reason), now=utc_now()
     )
     return {"invoice": str(paid.invoice), "paid_until": f"{paid.ends_on:%Y-%m-%d}"}

@@ -17,7 +17,9 @@ from domus.core.money import Money
 from domus.db.engine import Database
 from domus.renewals.models import DunningStep, Renewal
 from domus.vps.models import VpsState
-from domus.workflows import billing, payments_booking, renewal_payments, renewals
+from domus.workflows import billing
+from domus.workflows.payments import booking
+from domus.workflows.renewals import paying, running
 from tests.support.builders import NOW
 from tests.support.contracts import contract, due, renewals_of, run_daily
 from tests.support.invariants import broken
@@ -50,7 +52,7 @@ def shop(race_db: Database) -> Shop:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs meet often: three contracts a transaction."""
-    monkeypatch.setattr(renewals, "CHUNK", 3)
+    monkeypatch.setattr(running, "CHUNK", 3)
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:
@@ -75,7 +77,7 @@ def count(shop: Shop, model: type, *where: sa.ColumnElement[bool]) -> int:
 
 def prepay(shop: Shop, minor: int) -> None:
     with shop.db.unit_of_work() as session:
-        payments_booking.receive(
+        booking.receive(
             session, account_id=shop.people.acme.id, invoice_id=None, gateway="operator", reference="gift",
             amount=Money(minor, "USD"), actor=ACTOR, now=NOW,
         )  # fmt: skip
@@ -86,11 +88,11 @@ def test_four_runs_at_once_do_the_work_once(shop: Shop) -> None:
     machines = [shop.active(hostname=f"host{number}.example.org") for number in range(CONTRACTS)]
     prepay(shop, 1000 * (CONTRACTS // 2))
     now = due(shop, machines[0], -10)
-    reports = at_once(*[lambda: renewals.run(shop.db, now=now)] * 4)
-    assert {type(report) for report in reports} == {renewals.RunReport}
+    reports = at_once(*[lambda: running.run(shop.db, now=now)] * 4)
+    assert {type(report) for report in reports} == {running.RunReport}
     # Where one run held a contract for a moment, another may have left it: the next run finds it, and then there is nothing.
-    reports.append(renewals.run(shop.db, now=now))
-    assert renewals.run(shop.db, now=now).did_nothing
+    reports.append(running.run(shop.db, now=now))
+    assert running.run(shop.db, now=now).did_nothing
     total = {
         name: sum(report.counts()[name] for report in reports) for name in ("invoiced", "paid", "failed")
     }
@@ -104,12 +106,12 @@ def test_four_runs_at_once_do_the_work_once(shop: Shop) -> None:
 def test_one_renewal_paid_by_many_at_once_is_paid_once(shop: Shop) -> None:
     vps = shop.active()
     now = due(shop, vps, -10)
-    renewals.run(shop.db, now=now)
+    running.run(shop.db, now=now)
     [renewal] = renewals_of(shop, vps)
     alice, olga, key = shop.people.as_alice, shop.people.as_olga, renewal.invoice_id
     results = at_once(
-        *[lambda: renewal_payments.pay_with_test_gateway(shop.db, invoice_id=key, actor=alice, now=now)] * 6,
-        *[lambda: renewal_payments.mark_paid(shop.db, invoice_id=key, actor=olga, now=now)] * 6,
+        *[lambda: paying.pay_with_test_gateway(shop.db, invoice_id=key, actor=alice, now=now)] * 6,
+        *[lambda: paying.mark_paid(shop.db, invoice_id=key, actor=olga, now=now)] * 6,
     )
     assert Counter(type(result) for result in results) == {Renewal: 6, Conflict: 6}
     assert count(shop, Payment, Payment.invoice_id == key) == 1
@@ -124,11 +126,11 @@ def test_of_payment_and_suspension_or_end_at_once_the_payment_stands(shop: Shop,
     now = due(shop, vps, day)
     [renewal] = renewals_of(shop, vps)
     results = at_once(
-        lambda: renewals.run(shop.db, now=now),
-        lambda: renewal_payments.pay_with_test_gateway(
+        lambda: running.run(shop.db, now=now),
+        lambda: paying.pay_with_test_gateway(
             shop.db, invoice_id=renewal.invoice_id, actor=shop.people.as_alice, now=now
         ),
-        lambda: renewals.run(shop.db, now=now),
+        lambda: running.run(shop.db, now=now),
     )
     assert [result for result in results if isinstance(result, Exception)] == []
     after = shop.vps(vps.id)
@@ -143,8 +145,8 @@ def test_the_next_period_asked_for_by_many_at_once_is_asked_for_once(shop: Shop)
     vps = shop.active()
     now, alice = due(shop, vps, -10), shop.people.as_alice
     results = at_once(
-        *[lambda: renewal_payments.ask(shop.db, vps_id=vps.id, actor=alice, now=now)] * 5,
-        *[lambda: renewals.run(shop.db, now=now)] * 3,
+        *[lambda: paying.ask(shop.db, vps_id=vps.id, actor=alice, now=now)] * 5,
+        *[lambda: running.run(shop.db, now=now)] * 3,
     )
     assert [result for result in results if isinstance(result, Exception)] == []
     assert len(renewals_of(shop, vps)) == 1

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from domus.billing.models import Invoice, Subscription
 from domus.renewals.models import DunningStep, Renewal
 from domus.vps.models import Vps
-from domus.workflows import renewal_payments, renewals
-from domus.workflows.renewals import RunReport
+from domus.workflows.renewals import paying, running
+from domus.workflows.renewals.running import RunReport
 from tests.support.order_shop import Shop
 
 
@@ -33,7 +33,7 @@ def due(shop: Shop, vps: Vps, days: int = 0) -> datetime:
 
 def run(shop: Shop, now: datetime) -> RunReport:
     """Run, and let the dom0 do what it has to."""
-    report = renewals.run(shop.db, now=now)
+    report = running.run(shop.db, now=now)
     shop.machine.run(now)
     return report
 
@@ -68,11 +68,9 @@ def pay(shop: Shop, vps: Vps, *, now: datetime) -> Renewal:
     """Pay the open renewal of a VPS, which is asked for when there is none."""
     open_ones = [row for row in renewals_of(shop, vps) if not row.settled_at and not row.withdrawn_at]
     renewal = (
-        open_ones[0]
-        if open_ones
-        else renewal_payments.ask(shop.db, vps_id=vps.id, actor=shop.people.as_alice, now=now)
+        open_ones[0] if open_ones else paying.ask(shop.db, vps_id=vps.id, actor=shop.people.as_alice, now=now)
     )
-    return renewal_payments.pay_with_test_gateway(
+    return paying.pay_with_test_gateway(
         shop.db, invoice_id=renewal.invoice_id, actor=shop.people.as_alice, now=now
     )
 

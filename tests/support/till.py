@@ -16,7 +16,9 @@ from domus.db.engine import Database
 from domus.gateways.models import GatewayEvent, PaymentAttempt
 from domus.gateways.prepaid import Prepaid
 from domus.gateways.registry import Gateways
-from domus.workflows import billing, orders, payments, payments_events
+from domus.workflows import billing, orders
+from domus.workflows.payments import events as payments_events
+from domus.workflows.payments import paying
 from tests.support.builders import NOW
 from tests.support.fake_gateway import FakeGateway, delivery
 from tests.support.order_shop import Shop, make_shop
@@ -51,7 +53,7 @@ class Till:
 
     def begin(self, invoice: Invoice, *, gateway: str = "fake", now: datetime = NOW, **options: Any) -> Any:
         """Begin to pay."""
-        return payments.begin(
+        return paying.begin(
             self.db,
             self.gateways,
             invoice_id=invoice.id,

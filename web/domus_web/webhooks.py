@@ -11,7 +11,7 @@ from domus.core.errors import DomusError, NotFound
 from domus.db.engine import Database
 from domus.gateways.interface import Delivery, DeliveryRefused, GatewayUnavailable
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_events
+from domus.workflows.payments import events
 from domus_web.context import current_db, current_gateways
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def receive(name: str) -> Response:
         {key.lower(): value for key, value in request.headers.items()}, request.get_data(cache=False)
     )
     try:
-        event_id = payments_events.accept(
+        event_id = events.accept(
             db, gateways, name, delivery, sender=request.remote_addr or "", now=utc_now()
         )
     except DeliveryRefused as error:
@@ -48,7 +48,7 @@ def receive(name: str) -> Response:
 
 def _process(db: Database, gateways: Gateways, event_id: int) -> None:
     try:
-        payments_events.process(db, gateways, event_id, now=utc_now())
+        events.process(db, gateways, event_id, now=utc_now())
     except DomusError as error:
         log.warning("event %s is left for later: %s", event_id, error)
     except Exception:

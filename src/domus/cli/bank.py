@@ -15,7 +15,7 @@ from domus.core.clock import utc_now
 from domus.core.texts import visible
 from domus.gateways.bank_transfer import from_env
 from domus.gateways.models import LineState
-from domus.workflows import payments_bank
+from domus.workflows.payments import bank as payments_bank
 
 _reason = click.option("--reason", required=True, help="Why: history keeps it.")
 

@@ -12,7 +12,7 @@ from domus.cli.context import opened_database
 from domus.core.clock import utc_now
 from domus.gateways.interface import Charges, GivesBack, Listens, Lists
 from domus.gateways.registry import gateways_from
-from domus.workflows import payments_compare, payments_events
+from domus.workflows.payments import comparing, events
 
 
 @click.group()
@@ -36,7 +36,7 @@ def work() -> None:
     Let a timer call it every minute. Two at once do the work once.
     """
     with opened_database() as database:
-        done = payments_events.work(database, gateways_from(os.environ), now=utc_now())
+        done = events.work(database, gateways_from(os.environ), now=utc_now())
     click.echo(
         f"{done.events} events, {done.refunds} refunds, {done.attempts} open payments; {done.failed} failed."
     )
@@ -50,7 +50,7 @@ def compare(days: int) -> None:
     """Compare the books with what gateways took, both ways, and book what is missing; exit 1 when something differed."""
     now = utc_now()
     with opened_database() as database:
-        found = payments_compare.compare(
+        found = comparing.compare(
             database, gateways_from(os.environ), since=now - timedelta(days=days), now=now
         )
     for sentence in found:

@@ -14,8 +14,10 @@ from domus.cli.context import opened_database, shell_actor
 from domus.core.clock import utc_now
 from domus.core.texts import visible
 from domus.gateways.registry import gateways_from
-from domus.workflows import dunning, lookups, renewal_payments, renewals_preview
-from domus.workflows import renewals as workflow
+from domus.workflows import lookups
+from domus.workflows.renewals import dunning, paying
+from domus.workflows.renewals import preview as renewals_preview
+from domus.workflows.renewals import running as workflow
 
 #: What a run does, in words that come after a number of contracts.
 WORDS = {
@@ -72,7 +74,7 @@ def run(preview: bool, as_json: bool) -> None:
 def mark_paid(invoice_id: int, reason: str) -> None:
     """Book a renewal's invoice, named by its id, as paid by other means; its VPS comes back if it was down for it."""
     with opened_database() as database:
-        renewal = renewal_payments.mark_paid(
+        renewal = paying.mark_paid(
             database, invoice_id=invoice_id, actor=shell_actor(), reason=reason, now=utc_now()
         )
     click.echo(f"Invoice {renewal.invoice} is paid; the contract is paid until {renewal.ends_on:%Y-%m-%d}.")

@@ -1,7 +1,7 @@
 """What a gateway is: a door to somebody who moves money. It knows nothing of the database and books nothing.
 
 A gateway has a name, a title and ``begin``. What else it can do it shows by being one of the other classes below, too.
-What it knows it says in facts (``Paid``, ``Declined``, ...), which ``domus.workflows.payments_booking`` books. Every fact
+What it knows it says in facts (``Paid``, ``Declined``, ...), which ``domus.workflows.payments.booking`` books. Every fact
 may come twice, late, or before the one that it follows from.
 """
 

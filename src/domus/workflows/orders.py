@@ -30,9 +30,9 @@ from domus.renewals import services as renewals
 from domus.vps import queries as vps_queries
 from domus.vps import services as vps_services
 from domus.vps.models import Power, Vps, VpsState
-from domus.workflows import payments_givenback
 from domus.workflows.mail_orders import tell_placed
 from domus.workflows.order_checks import OrderRequest, check_choice, check_wish
+from domus.workflows.payments import givenback
 
 __all__ = [
     "OrderRequest",
@@ -284,7 +284,7 @@ def _refund(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: s
         )
     change_order_state(session, order.id, "refund", actor=actor, reason=reason, now=now)
     payment = billing.refund(session, order.invoice, actor=actor, reason=reason, now=now)
-    payments_givenback.keep_unsendable(session, payment, now=now)
+    givenback.keep_unsendable(session, payment, now=now)
     contract = renewals.lock(session, vps)
     if contract is not None:
         renewals.withdraw_open(session, contract, now=now)

@@ -12,7 +12,8 @@ from domus.billing.models import Order, Subscription
 from domus.core.clock import utc_now
 from domus.renewals.models import Renewal
 from domus.vps.models import SuspensionReason, VpsState
-from domus.workflows import power, renewals
+from domus.workflows import power
+from domus.workflows.renewals import running
 from tests.support import builders
 from tests.support.panel import Visitor, text_of
 from tests.support.people import People
@@ -55,8 +56,8 @@ def ran_out(shop: Shop, order: Order, days: int) -> None:
 def suspended(shop: Shop, order: Order) -> None:
     """Let the contract be overdue for so long that its VPS is suspended."""
     ran_out(shop, order, 16)
-    renewals.run(shop.db, now=utc_now() - timedelta(days=2))
-    renewals.run(shop.db, now=utc_now())
+    running.run(shop.db, now=utc_now() - timedelta(days=2))
+    running.run(shop.db, now=utc_now())
     shop.says_running(order, power="stopped")
 
 
@@ -116,7 +117,7 @@ def test_who_was_suspended_for_want_of_money_pays_and_has_it_back(
 def test_who_pays_before_the_wipe_has_it_back(shop: Shop, order: Order, alice: Visitor) -> None:
     ran_out(shop, order, 30)
     for days in (9, 8, 0):
-        renewals.run(shop.db, now=utc_now() - timedelta(days=days))
+        running.run(shop.db, now=utc_now() - timedelta(days=days))
     assert shop.vps(order).state is VpsState.REMOVING
     page = said(alice, page_of(shop, order))
     assert "Its contract has ended. Everything on it is kept until" in page

@@ -12,7 +12,7 @@ from domus.billing.models import Order, Subscription
 from domus.core.clock import utc_now
 from domus.db.engine import Database
 from domus.renewals.models import DunningStep, Renewal, RenewalTerms, SubscriptionHold
-from domus.workflows import renewals
+from domus.workflows.renewals import running
 from tests.support.panel import Visitor, text_of
 from tests.support.people import People
 from tests.support.shop import Shop
@@ -59,7 +59,7 @@ def test_the_list_says_how_each_stands_and_finds_it(olga: Visitor, db: Database,
 
 def test_the_page_shows_what_was_asked_for_and_done(olga: Visitor, db: Database, order: Order) -> None:
     ran_out(db, 3)
-    renewals.run(db, now=utc_now())
+    running.run(db, now=utc_now())
     page = text_of(olga.get(f"/operator/contracts/details/?id={contract(db).id}"))
     assert "reminded, 3 days after" in page
     assert "draft" in page
@@ -73,7 +73,7 @@ def test_a_hold_stops_the_run_and_can_be_ended(olga: Visitor, db: Database, orde
     [held] = rows(db, SubscriptionHold)
     assert (held.until, held.reason) == (until, "promised to pay")
     assert f"held until {until:%Y-%m-%d}" in text_of(olga.get("/operator/contracts/?standing=held"))
-    renewals.run(db, now=utc_now())
+    running.run(db, now=utc_now())
     assert rows(db, DunningStep) == []
     olga.post(acting("end-hold", db), {"reason": "did not"})
     assert rows(db, SubscriptionHold) == []

@@ -14,7 +14,8 @@ from domus.db.engine import Database
 from domus.gateways.models import BankLine, EventState, GatewayEvent, LineState, PaymentAttempt
 from domus.gateways.prepaid import Prepaid
 from domus.gateways.registry import Gateways
-from domus.workflows import billing, payments_bank, payments_charging, payments_events
+from domus.workflows import billing
+from domus.workflows.payments import bank, charging, events
 from domus_web import create_app
 from tests.support import panel
 from tests.support.fake_gateway import FakeGateway, delivery, make_saved_method
@@ -46,7 +47,7 @@ def order(shop: Shop, people: People) -> Order:
 @pytest.fixture
 def line(db: Database, order: Order) -> BankLine:
     """Offer a transfer without a reference."""
-    payments_bank.import_statement(
+    bank.import_statement(
         db,
         b"date,amount,currency,payer,text\n2026-11-20,12.50,USD,Alice,no idea\n",
         file_name="november.csv",
@@ -108,11 +109,9 @@ def test_an_event_that_needs_an_operator_is_processed_again(
     db: Database, olga: Visitor, fake: FakeGateway, people: People
 ) -> None:
     gateways = Gateways(fake)
-    stored = payments_events.accept(
-        db, gateways, "fake", delivery("pay-1"), sender="192.0.2.1", now=utc_now()
-    )
+    stored = events.accept(db, gateways, "fake", delivery("pay-1"), sender="192.0.2.1", now=utc_now())
     assert stored is not None
-    payments_events.process(db, gateways, stored, now=utc_now())
+    events.process(db, gateways, stored, now=utc_now())
     page = text_of(olga.get(f"/operator/gateway-events/details/?id={stored}"))
     assert "it concerns nothing of ours" in page
     answer = olga.post(f"/operator/gateway-events/do/repeat/?id={stored}", {"reason": "restored a backup"})
@@ -124,7 +123,7 @@ def test_an_event_that_needs_an_operator_is_processed_again(
 def test_the_list_of_events_leaves_their_bodies_where_they_are(
     db: Database, olga: Visitor, fake: FakeGateway
 ) -> None:
-    payments_events.accept(db, Gateways(fake), "fake", delivery("pay-1"), sender="192.0.2.1", now=utc_now())
+    events.accept(db, Gateways(fake), "fake", delivery("pay-1"), sender="192.0.2.1", now=utc_now())
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
@@ -170,7 +169,7 @@ def test_what_is_prepaid_is_sent_back_and_no_more(
 def test_why_an_attempt_failed_is_shown(db: Database, olga: Visitor, order: Order, fake: FakeGateway) -> None:
     method = make_saved_method(db, order.account_id)
     fake.declines = "Your card has insufficient funds."
-    payments_charging.charge(
+    charging.charge(
         db, Gateways(fake), account_id=order.account_id, invoice_id=order.invoice.id, method_id=method.id,
         actor=Actor.system("renewals"), now=utc_now(),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from domus.core.errors import Conflict, InvalidInput, NotAllowed
 from domus.db.engine import Database
 from domus.gateways.models import BankLine, LineState
 from domus.gateways.references import reference_of
-from domus.workflows import payments_bank
+from domus.workflows.payments import bank
 from tests.support.builders import NOW
 from tests.support.till import Till
 
@@ -34,8 +34,8 @@ def camt(reference: str, *, day: str = "2026-11-20", direction: str = "<CdtDbtIn
     ).encode()
 
 
-def imports(till: Till, data: bytes, **options: str) -> payments_bank.Imported:
-    return payments_bank.import_statement(
+def imports(till: Till, data: bytes, **options: str) -> bank.Imported:
+    return bank.import_statement(
         till.db, data, file_name="statement.csv", own_iban=IBAN, actor=till.shop.people.as_olga, now=NOW, **options
     )  # fmt: skip
 
@@ -134,21 +134,19 @@ def test_an_operator_assigns_a_transfer_to_an_invoice_once(till: Till) -> None:
     imports(till, statement(("10.00", "forgot the reference")))
     (line,) = lines(till.db)
     olga = till.shop.people.as_olga
-    said = payments_bank.assign(
+    said = bank.assign(
         till.db, line_id=line.id, invoice_id=order.invoice.id, reason="called her", actor=olga, now=NOW
     )
     assert "settled" in said
     with pytest.raises(Conflict):
-        payments_bank.assign(
-            till.db, line_id=line.id, account_id=till.account_id, reason="again", actor=olga, now=NOW
-        )
+        bank.assign(till.db, line_id=line.id, account_id=till.account_id, reason="again", actor=olga, now=NOW)
     assert till.state(order) == ("paid", "paid")
     till.assert_books_agree()
 
 
 def test_an_operator_assigns_a_transfer_to_a_balance(till: Till) -> None:
     imports(till, statement(("10.00", "prepaid")))
-    payments_bank.assign(
+    bank.assign(
         till.db, line_id=lines(till.db)[0].id, account_id=till.account_id, reason="x",
         actor=till.shop.people.as_olga, now=NOW,
     )  # fmt: skip
@@ -162,7 +160,7 @@ def test_an_operator_assigns_a_transfer_to_a_balance(till: Till) -> None:
 def test_a_transfer_is_not_assigned_to_what_is_not_there(till: Till, where: dict[str, int]) -> None:
     imports(till, statement(("10.00", "prepaid")))
     with pytest.raises(InvalidInput):
-        payments_bank.assign(
+        bank.assign(
             till.db, line_id=lines(till.db)[0].id, reason="x", actor=till.shop.people.as_olga, now=NOW, **where
         )  # fmt: skip
     assert lines(till.db)[0].state is LineState.UNMATCHED
@@ -172,9 +170,9 @@ def test_a_transfer_that_is_not_from_a_customer_is_set_aside(till: Till) -> None
     imports(till, statement(("10.00", "tax office")))
     line_id = lines(till.db)[0].id
     olga = till.shop.people.as_olga
-    payments_bank.set_aside(till.db, line_id=line_id, reason="tax", actor=olga, now=NOW)
+    bank.set_aside(till.db, line_id=line_id, reason="tax", actor=olga, now=NOW)
     with pytest.raises(Conflict, match="set aside"):
-        payments_bank.set_aside(till.db, line_id=line_id, reason="tax", actor=olga, now=NOW)
+        bank.set_aside(till.db, line_id=line_id, reason="tax", actor=olga, now=NOW)
     assert till.payments() == []
 
 
@@ -206,7 +204,7 @@ def test_who_dies_in_between_leaves_lines_that_the_next_import_books(
 ) -> None:
     orders = [till.order(), till.order()]
     data = statement(*(("10.00", reference_of(order.invoice.id)) for order in orders))
-    booked = payments_bank._book
+    booked = bank._book
     calls = iter([booked, None])
 
     def dies_at_the_second(*args: object, **options: object) -> object:
@@ -215,10 +213,10 @@ def test_who_dies_in_between_leaves_lines_that_the_next_import_books(
             raise SystemExit
         return act(*args, **options)
 
-    monkeypatch.setattr(payments_bank, "_book", dies_at_the_second)
+    monkeypatch.setattr(bank, "_book", dies_at_the_second)
     with pytest.raises(SystemExit):
         imports(till, data)
-    monkeypatch.setattr(payments_bank, "_book", booked)
+    monkeypatch.setattr(bank, "_book", booked)
     assert [line.state for line in lines(till.db)] == [LineState.BOOKED, LineState.NEW]
     assert imports(till, data).booked == 1
     assert [till.state(order)[1] for order in orders] == ["paid", "paid"]
@@ -236,16 +234,14 @@ def test_a_payment_that_the_bank_took_back_waits_for_an_operator(till: Till) -> 
     assert (str(line.amount), line.note) == ("-10.00 USD", "the bank took a payment back")
     olga = till.shop.people.as_olga
     with pytest.raises(Conflict, match="Set it aside"):
-        payments_bank.assign(
-            till.db, line_id=line.id, invoice_id=order.invoice.id, reason="x", actor=olga, now=NOW
-        )
-    payments_bank.set_aside(till.db, line_id=line.id, reason="recalled", actor=olga, now=NOW)
+        bank.assign(till.db, line_id=line.id, invoice_id=order.invoice.id, reason="x", actor=olga, now=NOW)
+    bank.set_aside(till.db, line_id=line.id, reason="recalled", actor=olga, now=NOW)
     assert till.payments() == [("bank", "10.00 USD", True)]
 
 
 def test_customers_import_and_assign_nothing(till: Till) -> None:
     alice = till.shop.people.as_alice
     with pytest.raises(NotAllowed):
-        payments_bank.import_statement(till.db, statement(("1.00", "x")), file_name="x", actor=alice, now=NOW)
+        bank.import_statement(till.db, statement(("1.00", "x")), file_name="x", actor=alice, now=NOW)
     with pytest.raises(NotAllowed):
-        payments_bank.assign(till.db, line_id=1, account_id=1, reason="x", actor=alice, now=NOW)
+        bank.assign(till.db, line_id=1, account_id=1, reason="x", actor=alice, now=NOW)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from domus.gateways.interface import Lists, Paid
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_compare
+from domus.workflows.payments import comparing
 from tests.support.builders import NOW
 from tests.support.fake_gateway import FakeGateway
 from tests.support.till import Till, usd
@@ -35,7 +35,7 @@ def with_list(till: Till) -> Listing:
 
 
 def compare(till: Till) -> list[str]:
-    return payments_compare.compare(till.db, till.gateways, since=SINCE, now=LATER)
+    return comparing.compare(till.db, till.gateways, since=SINCE, now=LATER)
 
 
 def test_a_payment_of_which_no_event_came_is_found_and_booked(till: Till) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from domus.db.engine import Database
 from domus.gateways.references import reference_of
-from domus.workflows import orders, payments_bank, payments_charging, payments_events
+from domus.workflows import orders
+from domus.workflows.payments import bank, charging, events
 from tests.support.builders import NOW
 from tests.support.fake_gateway import delivery, make_saved_method
 from tests.support.killing import Killed, killed_at
@@ -40,8 +41,8 @@ def event(till: Till, order: orders.Order, number: int) -> Act:
 
     def act(now: datetime) -> None:
         said = delivery(paid.reference, event_id=f"event-{number}")
-        payments_events.accept(till.db, till.gateways, "fake", said, sender="192.0.2.1", now=now)
-        payments_events.work(till.db, till.gateways, now=now)
+        events.accept(till.db, till.gateways, "fake", said, sender="192.0.2.1", now=now)
+        events.work(till.db, till.gateways, now=now)
 
     return act
 
@@ -50,7 +51,7 @@ def charge(till: Till, order: orders.Order, number: int) -> Act:
     """A renewal run charges a card, and runs again after the death."""
     if number == 1:
         make_saved_method(till.db, till.account_id)
-    return lambda now: payments_charging.charge(
+    return lambda now: charging.charge(
         till.db, till.gateways, account_id=till.account_id, invoice_id=order.invoice.id,
         actor=till.shop.people.as_olga, now=now,
     )  # fmt: skip
@@ -59,7 +60,7 @@ def charge(till: Till, order: orders.Order, number: int) -> Act:
 def statement(till: Till, order: orders.Order, number: int) -> Act:
     """A statement of the bank is read, and read again after the death."""
     text = f"date;amount;currency;text\n2026-11-20;10.00;USD;{reference_of(order.invoice.id)} {number}\n"
-    return lambda now: payments_bank.import_statement(
+    return lambda now: bank.import_statement(
         till.db, text.encode(), file_name="statement.csv", actor=till.shop.people.as_olga, now=now
     )
 
@@ -102,14 +103,14 @@ def test_a_refund_is_sent_once_whenever_the_process_dies(till: Till) -> None:
         orders.refund(till.db, order_id=order.id, actor=till.shop.people.as_olga, now=now)
         try:
             with killed_at(till.db, number):
-                payments_events.work(till.db, till.gateways, now=now)
+                events.work(till.db, till.gateways, now=now)
         except Killed:
             died = True
         else:
             died = False
         for _ in range(2):
             now += timedelta(minutes=20)
-            payments_events.work(till.db, till.gateways, now=now)
+            events.work(till.db, till.gateways, now=now)
         assert len(till.fake.refunds) == number, f"died at statement {number}"
         if not died:
             break

@@ -12,7 +12,7 @@ from domus.gateways import attempts
 from domus.gateways.interface import Fact, GatewayUnavailable, Method, Paid
 from domus.gateways.models import AttemptKind, AttemptState, EventState
 from domus.gateways.paypal_signatures import Signatures
-from domus.workflows import payments_charging, payments_events
+from domus.workflows.payments import charging, events
 from tests.support.builders import NOW
 from tests.support.fake_gateway import delivery, make_saved_method
 from tests.support.fake_paypal import CERTIFICATE_PATH, WEBHOOK_ID, FakePaypal
@@ -24,7 +24,7 @@ LATER = NOW + timedelta(hours=1)
 
 def test_an_odd_answer_keeps_no_other_waiting(till: Till, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(2):
-        payments_events.accept(
+        events.accept(
             till.db, till.gateways, "fake", delivery("odd" if number == 0 else "x", event_id=f"event-{number}"),
             sender="192.0.2.1", now=NOW,
         )  # fmt: skip
@@ -33,7 +33,7 @@ def test_an_odd_answer_keeps_no_other_waiting(till: Till, caplog: pytest.LogCapt
         return [] if subject == "x" else [{}["status"]]
 
     till.fake.look_up = look_up  # type: ignore[method-assign]
-    assert payments_events.work(till.db, till.gateways, now=NOW).failed == 1
+    assert events.work(till.db, till.gateways, now=NOW).failed == 1
     assert [(event.state, event.outcome) for event in till.events()] == [
         (EventState.WAITING, "unexpected KeyError"),
         (EventState.IGNORED, "it concerns nothing of ours"),
@@ -55,8 +55,8 @@ def test_a_charge_whose_customer_is_gone_at_the_gateway_is_declined(till: Till) 
     make_saved_method(till.db, till.account_id)
     till.fake.silent = True
 
-    def charge(now: datetime) -> payments_charging.Charged:
-        return payments_charging.charge(
+    def charge(now: datetime) -> charging.Charged:
+        return charging.charge(
             till.db, till.gateways, account_id=till.account_id, invoice_id=order.invoice.id,
             actor=till.shop.people.as_olga, now=now,
         )  # fmt: skip

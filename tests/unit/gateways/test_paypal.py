@@ -18,7 +18,8 @@ from domus.gateways.models import AttemptState, EventState
 from domus.gateways.paypal import Paypal, from_env
 from domus.gateways.prepaid import Prepaid
 from domus.gateways.registry import Gateways
-from domus.workflows import orders, payments, payments_events
+from domus.workflows import orders
+from domus.workflows.payments import events, paying
 from tests.support.builders import NOW
 from tests.support.fake_paypal import (
     AFTER_THE_CERTIFICATE,
@@ -82,12 +83,10 @@ def begin(counter: Till, order: orders.Order) -> str:
 
 
 def deliver(counter: Till, delivery: Delivery, *, now: datetime = NOW) -> str:
-    stored = payments_events.accept(
-        counter.db, counter.gateways, "paypal", delivery, sender="192.0.2.1", now=now
-    )
+    stored = events.accept(counter.db, counter.gateways, "paypal", delivery, sender="192.0.2.1", now=now)
     if stored is None:
         return "known"
-    return payments_events.process(counter.db, counter.gateways, stored, now=now)
+    return events.process(counter.db, counter.gateways, stored, now=now)
 
 
 def approved(counter: Till, vendor: FakePaypal, order_id: str) -> str:
@@ -124,7 +123,7 @@ def test_who_comes_back_has_the_order_captured(counter: Till, vendor: FakePaypal
     order = counter.order()
     vendor.customer_approves(begin(counter, order))
     (attempt,) = counter.attempts()
-    row = payments.come_back(
+    row = paying.come_back(
         counter.db, counter.gateways, attempt_id=attempt.id, actor=counter.shop.people.as_alice, now=NOW
     )
     assert row.state is AttemptState.DONE
@@ -135,7 +134,7 @@ def test_who_comes_back_has_the_order_captured(counter: Till, vendor: FakePaypal
 def test_who_comes_back_without_having_approved_pays_nothing(counter: Till, vendor: FakePaypal) -> None:
     begin(counter, counter.order())
     (attempt,) = counter.attempts()
-    row = payments.come_back(
+    row = paying.come_back(
         counter.db, counter.gateways, attempt_id=attempt.id, actor=counter.shop.people.as_alice, now=NOW
     )
     assert row.state is AttemptState.OPEN
@@ -155,13 +154,13 @@ def test_return_and_events_ten_at_once_capture_and_book_once(
 
     def act(number: int) -> None:
         if number % 2:
-            payments.come_back(counter.db, counter.gateways, attempt_id=attempt.id, actor=alice, now=NOW)
+            paying.come_back(counter.db, counter.gateways, attempt_id=attempt.id, actor=alice, now=NOW)
         else:
             deliver(counter, delivery)
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(act, range(10)))
-    payments_events.work(counter.db, counter.gateways, now=LATER)
+    events.work(counter.db, counter.gateways, now=LATER)
     assert len(vendor.captures) == 1
     assert counter.payments() == [("paypal", "10.00 USD", True)]
     counter.assert_books_agree()
@@ -175,7 +174,7 @@ def test_a_capture_whose_answer_was_lost_is_found(counter: Till, vendor: FakePay
     delivery = vendor.event("CHECKOUT.ORDER.APPROVED", vendor.orders[order_id], at=NOW)
     deliver(counter, delivery)
     for hours in range(1, 4):
-        payments_events.work(counter.db, counter.gateways, now=NOW + timedelta(hours=hours))
+        events.work(counter.db, counter.gateways, now=NOW + timedelta(hours=hours))
     assert len(vendor.captures) == 1
     assert counter.state(order) == ("paid", "paid")
 
@@ -214,9 +213,7 @@ def test_what_is_not_due_any_more_is_not_captured(
     else:
         vendor.customer_approves(order_id)
         (attempt,) = counter.attempts()
-        payments.come_back(
-            counter.db, counter.gateways, attempt_id=attempt.id, actor=people.as_alice, now=NOW
-        )
+        paying.come_back(counter.db, counter.gateways, attempt_id=attempt.id, actor=people.as_alice, now=NOW)
     assert vendor.captures == {}
     assert [attempt.state for attempt in counter.attempts()] == [AttemptState.FAILED]
     assert counter.balance() == "0.00 USD"
@@ -262,9 +259,9 @@ def test_a_refund_is_sent_once_even_when_paypal_has_forgotten_the_key(
     order, _ = paid(counter, vendor)
     orders.refund(counter.db, order_id=order.id, actor=counter.shop.people.as_olga, now=NOW)
     vendor.lose_refunds = 1
-    payments_events.work(counter.db, counter.gateways, now=NOW)
+    events.work(counter.db, counter.gateways, now=NOW)
     vendor.forget_keys()
-    payments_events.work(counter.db, counter.gateways, now=NOW + timedelta(hours=12))
+    events.work(counter.db, counter.gateways, now=NOW + timedelta(hours=12))
     assert [refund["amount"]["value"] for refund in vendor.refunds.values()] == ["10.00"]
     assert counter.balance() == "0.00 USD"
     counter.assert_books_agree()
@@ -274,7 +271,7 @@ def test_a_refund_that_paypal_will_not_make_is_in_the_balance(counter: Till, ven
     order, _ = paid(counter, vendor)
     orders.refund(counter.db, order_id=order.id, actor=counter.shop.people.as_olga, now=NOW)
     vendor.refuse_refunds = True
-    payments_events.work(counter.db, counter.gateways, now=NOW)
+    events.work(counter.db, counter.gateways, now=NOW)
     assert counter.balance() == "10.00 USD"
     counter.assert_books_agree()
 
@@ -319,7 +316,7 @@ def test_a_server_in_trouble_is_asked_again(counter: Till, vendor: FakePaypal, s
     approved(counter, vendor, order_id)
     assert counter.events()[0].state is EventState.WAITING
     vendor.fail_with = 0
-    payments_events.work(counter.db, counter.gateways, now=LATER)
+    events.work(counter.db, counter.gateways, now=LATER)
     assert counter.state(order) == ("paid", "paid")
 
 

@@ -13,14 +13,8 @@ from domus.core.errors import Conflict, NotAllowed, NotFound, TooManyAttempts
 from domus.gateways import attempts
 from domus.gateways.interface import DeliveryRefused, Disputed, Outcome, Refunded, Verdict
 from domus.gateways.models import AttemptState, EventState, GatewayRefusal
-from domus.workflows import (
-    housekeeping,
-    orders,
-    payments,
-    payments_booking,
-    payments_events,
-    payments_givenback,
-)
+from domus.workflows import housekeeping, orders
+from domus.workflows.payments import booking, events, givenback, paying
 from tests.support.builders import NOW
 from tests.support.fake_gateway import delivery
 from tests.support.till import Till, usd
@@ -57,7 +51,7 @@ def test_the_same_payment_told_by_ten_at_once_is_booked_once(any_till: Till, sam
     names = ["event-1" if same_event else f"event-{number}" for number in range(10)]
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda name: any_till.arrives("pay-1", event_id=name), names))
-    payments_events.work(any_till.db, any_till.gateways, now=LATER)
+    events.work(any_till.db, any_till.gateways, now=LATER)
     assert any_till.payments() == [("fake", "10.00 USD", True)]
     assert {event.state for event in any_till.events()} == {EventState.DONE}
     assert any_till.state(order) == ("paid", "paid")
@@ -99,7 +93,7 @@ def test_money_for_a_cancelled_order_is_kept_and_pays_the_next_one(any_till: Til
     any_till.prepay("10.00")
     assert any_till.balance() == "10.00 USD"
     order = any_till.order()
-    assert payments.pay_from_balance(
+    assert paying.pay_from_balance(
         any_till.db, invoice_id=order.invoice.id, actor=any_till.shop.people.as_alice, now=NOW
     )
     assert any_till.state(order) == ("paid", "paid")
@@ -124,7 +118,7 @@ def test_another_currency_is_kept_and_settles_nothing(till: Till) -> None:
     till.fake.facts["pay-1"] = [replace(paid, amount=replace(paid.amount, currency="EUR"))]
     till.arrives("pay-1")
     assert till.state(order) == ("placed", "open")
-    amounts = payments.balances(till.db, account_id=till.account_id, actor=till.shop.people.as_alice)
+    amounts = paying.balances(till.db, account_id=till.account_id, actor=till.shop.people.as_alice)
     assert [str(amount) for amount in amounts] == ["10.00 EUR"]
     till.assert_books_agree()
 
@@ -156,7 +150,7 @@ def test_an_event_about_somebody_elses_payment_is_ignored(till: Till) -> None:
 def test_a_forged_delivery_stores_nothing_and_is_counted(any_till: Till) -> None:
     for _ in range(3):
         with pytest.raises(DeliveryRefused):
-            payments_events.accept(
+            events.accept(
                 any_till.db, any_till.gateways, "fake", delivery("pay-1", key=b"another"), sender="192.0.2.66", now=NOW
             )  # fmt: skip
     assert any_till.events() == []
@@ -170,7 +164,7 @@ def test_a_forged_delivery_stores_nothing_and_is_counted(any_till: Till) -> None
 def test_a_gateway_that_is_not_here_delivers_nothing(till: Till) -> None:
     for name in ("balance", "nobody"):
         with pytest.raises(NotFound):
-            payments_events.accept(till.db, till.gateways, name, delivery("x"), sender="192.0.2.1", now=NOW)
+            events.accept(till.db, till.gateways, name, delivery("x"), sender="192.0.2.1", now=NOW)
 
 
 def test_an_event_whose_gateway_is_silent_is_tried_again(till: Till) -> None:
@@ -180,10 +174,10 @@ def test_an_event_whose_gateway_is_silent_is_tried_again(till: Till) -> None:
     till.fake.down = True
     till.arrives("pay-1")
     assert till.events()[0].state is EventState.WAITING
-    payments_events.work(till.db, till.gateways, now=NOW)
+    events.work(till.db, till.gateways, now=NOW)
     till.fake.down = False
     assert till.state(order) == ("placed", "open"), "not before its pause is over"
-    payments_events.work(till.db, till.gateways, now=LATER)
+    events.work(till.db, till.gateways, now=LATER)
     assert till.state(order) == ("paid", "paid")
 
 
@@ -193,13 +187,13 @@ def test_an_event_that_never_succeeds_ends_with_an_operator(till: Till) -> None:
     now = NOW
     for _ in range(40):
         now += timedelta(hours=7)
-        payments_events.work(till.db, till.gateways, now=now)
+        events.work(till.db, till.gateways, now=now)
     (event,) = till.events()
     assert event.state is EventState.ATTENTION
     assert "tried" in event.outcome
     till.fake.down = False
-    payments_events.repeat(till.db, event_id=event.id, actor=till.shop.people.as_olga, reason="", now=now)
-    payments_events.work(till.db, till.gateways, now=now)
+    events.repeat(till.db, event_id=event.id, actor=till.shop.people.as_olga, reason="", now=now)
+    events.work(till.db, till.gateways, now=now)
     assert till.events()[0].state is EventState.IGNORED
 
 
@@ -211,7 +205,7 @@ def test_who_dies_after_claiming_an_event_leaves_it_to_the_next(till: Till) -> N
     with pytest.raises(SystemExit):
         till.arrives("pay-1")
     del till.fake.look_up
-    payments_events.work(till.db, till.gateways, now=LATER)
+    events.work(till.db, till.gateways, now=LATER)
     assert till.state(order) == ("paid", "paid")
 
 
@@ -221,7 +215,7 @@ def test_who_comes_back_before_the_event_finds_it_paid(till: Till) -> None:
     till.fake.pays(usd("10.00"))
     (attempt,) = till.attempts()
     alice = till.shop.people.as_alice
-    row = payments.come_back(till.db, till.gateways, attempt_id=attempt.id, actor=alice, now=NOW)
+    row = paying.come_back(till.db, till.gateways, attempt_id=attempt.id, actor=alice, now=NOW)
     assert row.state is AttemptState.DONE
     assert till.state(order) == ("paid", "paid")
     till.arrives("pay-1")
@@ -233,7 +227,7 @@ def test_an_attempt_that_nobody_heard_of_is_asked_about(till: Till) -> None:
     order = till.order()
     till.begin(order.invoice)
     till.fake.pays(usd("10.00"))
-    assert payments_events.work(till.db, till.gateways, now=LATER).attempts == 1
+    assert events.work(till.db, till.gateways, now=LATER).attempts == 1
     assert till.state(order) == ("paid", "paid")
 
 
@@ -243,7 +237,7 @@ def test_an_attempt_that_never_ends_is_given_up_and_money_that_comes_still_count
     now = NOW
     for _ in range(30):
         now += timedelta(days=90)
-        payments_events.work(till.db, till.gateways, now=now)
+        events.work(till.db, till.gateways, now=now)
     assert [attempt.state for attempt in till.attempts()] == [AttemptState.FAILED]
     till.fake.pays(usd("10.00"))
     till.arrives("pay-1", now=now)
@@ -268,7 +262,7 @@ def test_one_balance_pays_one_of_two_invoices_at_once(any_till: Till) -> None:
     with ThreadPoolExecutor(2) as pool:
         paid = list(
             pool.map(
-                lambda order: payments.pay_from_balance(
+                lambda order: paying.pay_from_balance(
                     any_till.db, invoice_id=order.invoice.id, actor=alice, now=NOW
                 ),
                 both,
@@ -289,7 +283,7 @@ def test_a_refund_or_dispute_that_comes_before_its_payment_waits_for_it(till: Ti
     till.arrives("refund", event_id="event-0")
     assert till.events()[0].state is EventState.WAITING
     till.arrives("pay-1")
-    payments_events.work(till.db, till.gateways, now=LATER)
+    events.work(till.db, till.gateways, now=LATER)
     assert {event.state for event in till.events()} == {EventState.DONE}
     assert till.balance() == "-2.00 USD"
     till.assert_books_agree()
@@ -300,11 +294,11 @@ def test_strangers_pay_and_see_nothing(till: Till) -> None:
     till.begin(order.invoice)
     charlie = till.shop.people.as_charlie
     with pytest.raises(NotFound):
-        payments.page(till.db, till.gateways, invoice_id=order.invoice.id, actor=charlie)
+        paying.page(till.db, till.gateways, invoice_id=order.invoice.id, actor=charlie)
     with pytest.raises(NotFound):
-        payments.attempt(till.db, attempt_id=till.attempts()[0].id, actor=charlie)
+        paying.attempt(till.db, attempt_id=till.attempts()[0].id, actor=charlie)
     with pytest.raises(NotFound):
-        payments.pay_from_balance(till.db, invoice_id=order.invoice.id, actor=charlie, now=NOW)
+        paying.pay_from_balance(till.db, invoice_id=order.invoice.id, actor=charlie, now=NOW)
 
 
 def test_a_cancelled_invoice_cannot_be_paid(till: Till) -> None:
@@ -326,10 +320,10 @@ def test_a_dispute_holds_the_money_until_it_is_decided(
     )  # fmt: skip
     actor = any_till.shop.people.as_olga
     if opening == "seen":
-        payments_booking.book(any_till.db, "fake", said, actor=actor, now=NOW)
+        booking.book(any_till.db, "fake", said, actor=actor, now=NOW)
     for _ in range(2):
-        payments_booking.book(any_till.db, "fake", replace(said, verdict=verdict), actor=actor, now=LATER)
-        payments_booking.book(any_till.db, "fake", said, actor=actor, now=LATER)
+        booking.book(any_till.db, "fake", replace(said, verdict=verdict), actor=actor, now=LATER)
+        booking.book(any_till.db, "fake", said, actor=actor, now=LATER)
     assert any_till.balance() == ("0.00 USD" if verdict is Verdict.WON else "-10.00 USD")
     any_till.assert_books_agree()
 
@@ -338,18 +332,18 @@ def test_what_is_prepaid_is_sent_back_by_the_gateway_that_took_it(till: Till) ->
     till.prepay("10.00")
     olga = till.shop.people.as_olga
     (payment_id,) = till.payment_ids()
-    row = payments_givenback.send_back(
+    row = givenback.send_back(
         till.db, till.gateways, payment_id=payment_id, amount="4.00", actor=olga, reason="asked", now=NOW
     )
     till.fake.silent = True
-    payments_events.work(till.db, till.gateways, now=NOW)
+    events.work(till.db, till.gateways, now=NOW)
     till.fake.silent = False
-    payments_events.work(till.db, till.gateways, now=LATER)
+    events.work(till.db, till.gateways, now=LATER)
     assert till.fake.refunds == {row.id: usd("4.00")}
     assert till.balance() == "6.00 USD"
     for amount in ("6.01", "0", "-1"):
         with pytest.raises(Conflict):
-            payments_givenback.send_back(
+            givenback.send_back(
                 till.db, till.gateways, payment_id=payment_id, amount=amount, actor=olga, reason="x", now=NOW
             )
     till.assert_books_agree()
@@ -358,7 +352,7 @@ def test_what_is_prepaid_is_sent_back_by_the_gateway_that_took_it(till: Till) ->
 def test_customers_send_nothing_back(till: Till) -> None:
     till.prepay("10.00")
     with pytest.raises(NotAllowed):
-        payments_givenback.send_back(
+        givenback.send_back(
             till.db, till.gateways, payment_id=till.payment_ids()[0], amount="1.00",
             actor=till.shop.people.as_alice, reason="x", now=NOW,
         )  # fmt: skip
@@ -392,10 +386,10 @@ def test_a_refund_that_is_not_done_at_once_is_asked_after_and_not_made_again(til
     orders.refund(till.db, order_id=order.id, actor=till.shop.people.as_olga, now=NOW)
     till.fake.refunds_wait = True
     for days in range(3):
-        payments_events.work(till.db, till.gateways, now=NOW + timedelta(days=days))
+        events.work(till.db, till.gateways, now=NOW + timedelta(days=days))
     till.fake.refunds_wait = False
-    payments_events.work(till.db, till.gateways, now=NOW + timedelta(days=4))
+    events.work(till.db, till.gateways, now=NOW + timedelta(days=4))
     assert len(till.fake.refunds) == 1
-    assert payments_events.work(till.db, till.gateways, now=NOW + timedelta(days=9)).refunds == 0
+    assert events.work(till.db, till.gateways, now=NOW + timedelta(days=9)).refunds == 0
     assert till.balance() == "0.00 USD"
     till.assert_books_agree()

@@ -20,7 +20,8 @@ from domus.gateways.models import AttemptState, EventState
 from domus.gateways.prepaid import Prepaid
 from domus.gateways.registry import Gateways, gateways_from
 from domus.gateways.stripe_cards import StripeCards, from_env
-from domus.workflows import orders, payments_charging, payments_events
+from domus.workflows import orders
+from domus.workflows.payments import charging, events
 from tests.support.builders import NOW
 from tests.support.fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
 from tests.support.till import Till, make_till, urls, usd
@@ -64,17 +65,15 @@ def begin(counter: Till, order: orders.Order, **options: object) -> str:
 
 
 def deliver(counter: Till, delivery: Delivery, *, now: object = NOW) -> str:
-    stored = payments_events.accept(
-        counter.db, counter.gateways, "stripe", delivery, sender="192.0.2.1", now=now
-    )
+    stored = events.accept(counter.db, counter.gateways, "stripe", delivery, sender="192.0.2.1", now=now)
     if stored is None:
         return "known"
-    return payments_events.process(counter.db, counter.gateways, stored, now=now)
+    return events.process(counter.db, counter.gateways, stored, now=now)
 
 
 def save_card(counter: Till, vendor: FakeStripe, *, token: str = "") -> None:
     """Let Alice save a card that the vendor knows by *token*."""
-    redirect = payments_charging.begin_saving(
+    redirect = charging.begin_saving(
         counter.db, counter.gateways, account_id=counter.account_id, gateway="stripe", currency="USD",
         actor=counter.shop.people.as_alice, now=NOW, urls=urls,
     )  # fmt: skip
@@ -83,8 +82,8 @@ def save_card(counter: Till, vendor: FakeStripe, *, token: str = "") -> None:
     deliver(counter, vendor.event("setup_intent.succeeded", setup, at=NOW))
 
 
-def charge(counter: Till, order: orders.Order, *, now: object = NOW) -> payments_charging.Charged:
-    return payments_charging.charge(
+def charge(counter: Till, order: orders.Order, *, now: object = NOW) -> charging.Charged:
+    return charging.charge(
         counter.db, counter.gateways, account_id=counter.account_id, invoice_id=order.invoice.id,
         actor=counter.shop.people.as_olga, now=now,
     )  # fmt: skip
@@ -135,7 +134,7 @@ def test_the_same_event_ten_times_at_once_books_once(
     delivery = vendor.event("payment_intent.succeeded", intent, at=NOW)
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda _: deliver(counter, delivery), range(10)))
-    payments_events.work(counter.db, counter.gateways, now=LATER)
+    events.work(counter.db, counter.gateways, now=LATER)
     assert counter.payments() == [("stripe", "10.00 USD", True)]
     assert [event.state for event in counter.events()] == [EventState.DONE]
     counter.assert_books_agree()
@@ -149,7 +148,7 @@ def test_events_in_reversed_order_end_alike(counter: Till, vendor: FakeStripe) -
     deliver(counter, refund_event)
     assert counter.events()[0].state is EventState.WAITING
     deliver(counter, vendor.event("payment_intent.succeeded", intent, at=NOW))
-    payments_events.work(counter.db, counter.gateways, now=LATER)
+    events.work(counter.db, counter.gateways, now=LATER)
     assert {event.state for event in counter.events()} == {EventState.DONE}
     counter.assert_books_agree()
 
@@ -240,7 +239,7 @@ def test_bytes_that_are_no_text_are_refused(cards: StripeCards) -> None:
 
 def test_a_card_is_saved_and_charged_for_a_renewal(counter: Till, vendor: FakeStripe) -> None:
     save_card(counter, vendor)
-    (method,) = payments_charging.methods(
+    (method,) = charging.methods(
         counter.db, account_id=counter.account_id, actor=counter.shop.people.as_alice
     )
     assert (method.label, method.valid_until) == ("Visa ending in 4242", date(2028, 2, 29))
@@ -259,7 +258,7 @@ def test_a_card_is_kept_with_a_payment_only_if_the_customer_says_so(
     for keep, count in ((False, 0), (True, 1)):
         intent = vendor.customer_pays(begin(counter, counter.order(), keep_method=keep))
         deliver(counter, vendor.event("payment_intent.succeeded", intent, at=NOW))
-        saved = payments_charging.methods(counter.db, account_id=counter.account_id, actor=alice)
+        saved = charging.methods(counter.db, account_id=counter.account_id, actor=alice)
         assert len(saved) == count
     # Stripe knows the customer from then on.
     session = begin(counter, counter.order())
@@ -285,9 +284,7 @@ def test_a_declined_card_says_what_to_do(
     assert not charged.pending
     assert charged.problem
     assert charged.needs_customer is needs_customer
-    kept = payments_charging.methods(
-        counter.db, account_id=counter.account_id, actor=counter.shop.people.as_alice
-    )
+    kept = charging.methods(counter.db, account_id=counter.account_id, actor=counter.shop.people.as_alice)
     assert bool(kept) is card_is_kept
     assert counter.state(order) == ("placed", "open")
     counter.assert_books_agree()
@@ -322,7 +319,7 @@ def test_a_charge_whose_answer_was_lost_is_found_by_the_sweep(counter: Till, ven
     order = counter.order()
     vendor.lose_answers = 1
     charge(counter, order)
-    payments_events.work(counter.db, counter.gateways, now=LATER)
+    events.work(counter.db, counter.gateways, now=LATER)
     assert counter.state(order) == ("paid", "paid")
 
 
@@ -362,10 +359,10 @@ def test_a_refund_of_an_order_is_sent_once_however_often_it_is_asked_for(
     deliver(counter, vendor.event("payment_intent.succeeded", intent, at=NOW))
     orders.refund(counter.db, order_id=order.id, actor=counter.shop.people.as_olga, now=NOW)
     vendor.lose_refunds = 1
-    payments_events.work(counter.db, counter.gateways, now=NOW)
+    events.work(counter.db, counter.gateways, now=NOW)
     vendor.forget_keys()
     for days in range(1, 4):
-        payments_events.work(counter.db, counter.gateways, now=NOW + timedelta(days=days))
+        events.work(counter.db, counter.gateways, now=NOW + timedelta(days=days))
     refunds = [thing for thing in vendor.objects.values() if thing["object"] == "refund"]
     assert [refund["amount"] for refund in refunds] == [1000]
     deliver(counter, vendor.event("charge.refunded", vendor.objects[intent["latest_charge"]], at=NOW))
@@ -379,7 +376,7 @@ def test_a_refund_that_stripe_will_not_make_is_in_the_balance(counter: Till, ven
     deliver(counter, vendor.event("payment_intent.succeeded", intent, at=NOW))
     orders.refund(counter.db, order_id=order.id, actor=counter.shop.people.as_olga, now=NOW)
     vendor.refuse_refunds = True
-    payments_events.work(counter.db, counter.gateways, now=NOW)
+    events.work(counter.db, counter.gateways, now=NOW)
     assert counter.balance() == "10.00 USD"
     counter.assert_books_agree()
 
@@ -395,7 +392,7 @@ def test_a_refund_made_at_stripe_is_taken_from_the_balance_and_closes_with_the_o
         deliver(counter, vendor.event("refund.created", refund, at=NOW, event_id=f"evt_r{number}"))
     assert counter.balance() == "-10.00 USD"
     orders.refund(counter.db, order_id=order.id, actor=counter.shop.people.as_olga, now=NOW)
-    payments_events.work(counter.db, counter.gateways, now=NOW)
+    events.work(counter.db, counter.gateways, now=NOW)
     assert counter.balance() == "0.00 USD"
     counter.assert_books_agree()
 
@@ -425,11 +422,9 @@ def test_a_dispute_is_booked_as_it_stands(
 def test_a_saved_card_is_forgotten_at_stripe_too(counter: Till, vendor: FakeStripe) -> None:
     save_card(counter, vendor)
     alice = counter.shop.people.as_alice
-    (method,) = payments_charging.methods(counter.db, account_id=counter.account_id, actor=alice)
+    (method,) = charging.methods(counter.db, account_id=counter.account_id, actor=alice)
     for _ in range(2):
-        payments_charging.remove_method(
-            counter.db, counter.gateways, method_id=method.id, actor=alice, now=NOW
-        )
+        charging.remove_method(counter.db, counter.gateways, method_id=method.id, actor=alice, now=NOW)
     assert vendor.objects[method.method]["customer"] is None
     assert charge(counter, counter.order()).needs_customer
 

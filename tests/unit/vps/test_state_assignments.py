@@ -23,8 +23,8 @@ WRITERS = {
     "src/domus/vps/services.py",
     "src/domus/workflows/inventory.py",
     "src/domus/workflows/mail.py",
-    "src/domus/workflows/payments_bank.py",
-    "src/domus/workflows/payments_givenback.py",
+    "src/domus/workflows/payments/bank.py",
+    "src/domus/workflows/payments/givenback.py",
 }
 
 

@@ -14,7 +14,8 @@ from domus.provisioning.models import JobKind, OutboxMessage
 from domus.renewals.dunning import Terms
 from domus.renewals.models import DunningStep, StepKind
 from domus.vps.models import Power, SuspensionReason, Vps, VpsState
-from domus.workflows import dunning, power, renewals
+from domus.workflows import power
+from domus.workflows.renewals import dunning, running
 from tests.support.contracts import contract, due, pay, renewals_of, run, run_daily, steps_of
 from tests.support.invariants import broken
 from tests.support.order_shop import Shop, make_shop
@@ -58,7 +59,7 @@ def test_a_step_says_when_it_was_taken_and_about_what(shop, vps):
 def test_a_suspension_shuts_it_down_by_a_state_run_under_its_own_tag(shop, vps):
     run_daily(shop, vps, -10, 14)
     assert shop.vps(vps.id).observed_power is Power.RUNNING
-    report = renewals.run(shop.db, now=due(shop, vps, 15))
+    report = running.run(shop.db, now=due(shop, vps, 15))
     assert report.suspended == 1
     assert messages(shop)[-1] == (outbox.SUBSCRIPTION_SUSPENDED, str(vps.id))
     assert shop.machine.run(due(shop, vps, 15))
@@ -190,6 +191,6 @@ def test_one_that_cannot_be_suspended_stops_no_other(shop, vps, monkeypatch):
         return real(session, machine, *arguments, **options)
 
     monkeypatch.setattr(dunning.suspensions, "impose", fails)
-    report = renewals.run(shop.db, now=due(shop, vps, 15))
+    report = running.run(shop.db, now=due(shop, vps, 15))
     assert (report.suspended, report.failed, report.faults[0].text) == (1, 1, "not this one")
     assert [one.reason for one in shop.vps(other.id).suspensions] == [UNPAID]

@@ -12,7 +12,8 @@ from domus.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from domus.provisioning import outbox
 from domus.provisioning.models import JobKind, JobState, OutboxMessage
 from domus.vps.models import Power, SuspensionReason, Vps, VpsState
-from domus.workflows import billing, orders, power, renewal_payments
+from domus.workflows import billing, orders, power
+from domus.workflows.renewals import paying
 from tests.support.builders import make_price
 from tests.support.contracts import contract, due, pay, renewals_of, run, run_daily, steps_of
 from tests.support.invariants import broken
@@ -56,7 +57,7 @@ def test_the_same_payment_told_again_is_booked_once_and_extends_once(shop, vps):
     run(shop, due(shop, vps, -10))
     [renewal] = renewals_of(shop, vps)
     for _ in range(3):
-        renewal_payments.pay_with_test_gateway(
+        paying.pay_with_test_gateway(
             shop.db, invoice_id=renewal.invoice_id, actor=shop.people.as_alice, now=due(shop, vps, -40)
         )
     with shop.db.reading() as session:
@@ -77,7 +78,7 @@ def test_the_same_payment_told_again_is_booked_once_and_extends_once(shop, vps):
 def test_paying_twice_by_two_ways_is_refused_and_books_nothing(shop, vps):
     renewal = pay(shop, vps, now=due(shop, vps, -10))
     with pytest.raises(Conflict, match="paid already"):
-        renewal_payments.mark_paid(
+        paying.mark_paid(
             shop.db, invoice_id=renewal.invoice_id, actor=shop.people.as_olga, now=due(shop, vps, -40)
         )
     assert contract(shop, vps).paid_until == renewal.ends_on
@@ -149,7 +150,7 @@ def test_what_nobody_can_pay_any_more_is_withdrawn(shop, vps):
     assert (renewal.invoice.state, renewal.withdrawn_at is not None) == (InvoiceState.CANCELLED, True)
     assert shop.vps(vps.id).state is VpsState.REMOVED
     with pytest.raises(Conflict):
-        renewal_payments.pay_with_test_gateway(
+        paying.pay_with_test_gateway(
             shop.db, invoice_id=renewal.invoice_id, actor=shop.people.as_alice, now=now
         )
 
@@ -161,25 +162,23 @@ def test_one_may_pay_early_and_choose_among_the_renewals(shop, vps):
     )
     monthly = make_price(shop.db, ordered.product, amount_minor=900, renewal_of_id=ordered.id)
     now, alice = due(shop, vps, -25), shop.people.as_alice
-    first = renewal_payments.ask(shop.db, vps_id=vps.id, actor=alice, now=now)
+    first = paying.ask(shop.db, vps_id=vps.id, actor=alice, now=now)
     assert first.price_id == monthly.id
-    again = renewal_payments.ask(shop.db, vps_id=vps.id, price_id=monthly.id, actor=alice, now=now)
+    again = paying.ask(shop.db, vps_id=vps.id, price_id=monthly.id, actor=alice, now=now)
     assert again.invoice_id == first.invoice_id
-    chosen = renewal_payments.ask(shop.db, vps_id=vps.id, price_id=yearly.id, actor=alice, now=now)
+    chosen = paying.ask(shop.db, vps_id=vps.id, price_id=yearly.id, actor=alice, now=now)
     assert (chosen.invoice.gross_minor, chosen.ends_on) == (9000, date(2027, 12, 20))
     states = [one.invoice.state for one in renewals_of(shop, vps)]
     assert states == [InvoiceState.CANCELLED, InvoiceState.OPEN]
     with pytest.raises(InvalidInput, match="cannot be renewed at that price"):
-        renewal_payments.ask(shop.db, vps_id=vps.id, price_id=10**6, actor=alice, now=now)
+        paying.ask(shop.db, vps_id=vps.id, price_id=10**6, actor=alice, now=now)
 
 
 def test_nobody_pays_further_ahead_than_three_years(shop, vps):
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Subscription).values(paid_until=date(2029, 12, 20)))
     with pytest.raises(Conflict, match="far enough"):
-        renewal_payments.ask(
-            shop.db, vps_id=vps.id, actor=shop.people.as_alice, now=due(shop, vps, -3 * 366 - 1)
-        )
+        paying.ask(shop.db, vps_id=vps.id, actor=shop.people.as_alice, now=due(shop, vps, -3 * 366 - 1))
 
 
 def test_strangers_find_nothing_and_customers_mark_nothing_as_paid(shop, vps):
@@ -188,15 +187,15 @@ def test_strangers_find_nothing_and_customers_mark_nothing_as_paid(shop, vps):
     [renewal] = renewals_of(shop, vps)
     charlie, alice = shop.people.as_charlie, shop.people.as_alice
     with pytest.raises(NotFound):
-        renewal_payments.ask(shop.db, vps_id=vps.id, actor=charlie, now=now)
+        paying.ask(shop.db, vps_id=vps.id, actor=charlie, now=now)
     with pytest.raises(NotFound):
-        renewal_payments.get(shop.db, invoice_id=renewal.invoice_id, actor=charlie)
+        paying.get(shop.db, invoice_id=renewal.invoice_id, actor=charlie)
     with pytest.raises(NotFound):
-        renewal_payments.pay_with_test_gateway(shop.db, invoice_id=renewal.invoice_id, actor=charlie, now=now)
+        paying.pay_with_test_gateway(shop.db, invoice_id=renewal.invoice_id, actor=charlie, now=now)
     with pytest.raises(NotAllowed):
-        renewal_payments.mark_paid(shop.db, invoice_id=renewal.invoice_id, actor=alice, now=now)
+        paying.mark_paid(shop.db, invoice_id=renewal.invoice_id, actor=alice, now=now)
     with pytest.raises(NotFound):
-        renewal_payments.pay_with_test_gateway(shop.db, invoice_id=10**6, actor=alice, now=now)
+        paying.pay_with_test_gateway(shop.db, invoice_id=10**6, actor=alice, now=now)
     assert renewals_of(shop, vps)[0].settled_at is None
 
 
@@ -206,7 +205,7 @@ def test_a_contract_that_was_moved_by_hand_meanwhile_is_not_extended_at_a_guess(
         session.execute(sa.update(Subscription).values(paid_until=date(2027, 3, 1)))
     [renewal] = renewals_of(shop, vps)
     with pytest.raises(Conflict, match="nothing was booked"):
-        renewal_payments.pay_with_test_gateway(
+        paying.pay_with_test_gateway(
             shop.db, invoice_id=renewal.invoice_id, actor=shop.people.as_alice, now=due(shop, vps, -80)
         )
     with shop.db.reading() as session:
@@ -229,7 +228,7 @@ def test_a_payment_that_dies_half_way_leaves_everything_as_it_was(shop, vps, mon
     def dies(*_arguments, **_options):
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(renewal_payments.suspensions, "lift", dies)
+    monkeypatch.setattr(paying.suspensions, "lift", dies)
     with pytest.raises(RuntimeError):
         pay(shop, vps, now=now)
     monkeypatch.undo()

@@ -22,14 +22,9 @@ from domus.renewals.prices import price_list
 from domus.renewals.settling import settle_from_balances
 from domus.tax.models import Company
 from domus.vps.models import Power, Vps, VpsState
-from domus.workflows import (
-    billing,
-    dunning,
-    payments_booking,
-    payments_charging,
-    renewal_payments,
-    renewals,
-)
+from domus.workflows import billing
+from domus.workflows.payments import booking, charging
+from domus.workflows.renewals import dunning, paying, running
 from tests.support.builders import make_price
 from tests.support.contracts import contract, due, renewals_of, run, run_daily
 from tests.support.fake_gateway import CARD
@@ -57,7 +52,7 @@ def vps(shop: Shop) -> Vps:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewals, "CHUNK", 2)
+    monkeypatch.setattr(running, "CHUNK", 2)
 
 
 def prepay(shop: Shop, minor: int, *, now: datetime, reference: str = "gift") -> None:
@@ -66,7 +61,7 @@ def prepay(shop: Shop, minor: int, *, now: datetime, reference: str = "gift") ->
 
 def arrives(shop: Shop, invoice_id: int | None, minor: int, *, now: datetime, reference: str = "wire") -> str:
     with shop.db.unit_of_work() as session:
-        _, outcome = payments_booking.receive(
+        _, outcome = booking.receive(
             session, account_id=shop.people.acme.id, invoice_id=invoice_id, gateway="operator",
             reference=reference, amount=Money(minor, "USD"), actor=ACTOR, now=now,
         )  # fmt: skip
@@ -100,7 +95,7 @@ def test_what_the_balance_covers_is_renewed_by_the_run_without_a_word(shop, vps)
 
 def test_a_balance_that_covers_some_pays_the_first_of_them(shop, monkeypatch):
     # Of two chunks side by side either may be the first one.
-    monkeypatch.setattr(renewals, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(running, "SIDE_BY_SIDE", 1)
     machines = [shop.active(hostname=f"host{number}.example.org") for number in range(4)]
     now = due(shop, machines[0], -10)
     prepay(shop, 2999, now=now)
@@ -108,7 +103,7 @@ def test_a_balance_that_covers_some_pays_the_first_of_them(shop, monkeypatch):
     assert [bool(renewals_of(shop, one)[0].settled_at) for one in machines] == [True, True, False, False]
     assert balance(shop) == 999
     # The reminder is for those that are still to be paid.
-    assert renewals.run(shop.db, now=due(shop, machines[3], -5)).reminded == 2
+    assert running.run(shop.db, now=due(shop, machines[3], -5)).reminded == 2
     assert billing.check_ledger(shop.db) == []
 
 
@@ -117,13 +112,13 @@ def test_a_payment_from_the_balance_in_bulk_is_booked_as_a_single_one_is(shop, v
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Company).values(country="DE", charges_tax=True, vat_number="DE811907980"))
     now = due(shop, vps, -10)
-    renewals.run(shop.db, now=now)
+    running.run(shop.db, now=now)
     first, second = renewals_of(shop, vps)[0], renewals_of(shop, other)[0]
     prepay(shop, 1190, now=now)
     with shop.db.unit_of_work() as session:
-        assert payments_booking.pay_invoice_from_balance(session, first.invoice_id, actor=ACTOR, now=now)
+        assert booking.pay_invoice_from_balance(session, first.invoice_id, actor=ACTOR, now=now)
     prepay(shop, 1190, now=now, reference="another gift")
-    assert renewals.run(shop.db, now=now).paid == 1
+    assert running.run(shop.db, now=now).paid == 1
     assert booked(shop, first.invoice_id) == booked(shop, second.invoice_id)
     assert (billing.check_ledger(shop.db), broken(shop.db)) == ([], [])
 
@@ -161,7 +156,7 @@ def test_a_contract_that_was_moved_meanwhile_takes_no_money(shop, vps):
     prepay(shop, 1000, now=now)
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Subscription).values(paid_until=now.date() + timedelta(days=100)))
-    report = renewals.run(shop.db, now=now)
+    report = running.run(shop.db, now=now)
     assert (report.paid, report.failed, balance(shop)) == (0, 0, 1000)
 
 
@@ -179,7 +174,7 @@ def test_money_from_a_gateway_renews_and_brings_back(shop, vps):
 def test_what_a_customer_opened_early_and_left_is_paid_when_it_is_due(shop, vps):
     early, alice = due(shop, vps, -20), shop.people.as_alice
     prepay(shop, 1000, now=early)
-    opened = renewal_payments.ask(shop.db, vps_id=vps.id, actor=alice, now=early)
+    opened = paying.ask(shop.db, vps_id=vps.id, actor=alice, now=early)
     assert run(shop, early).did_nothing
     assert run(shop, due(shop, vps, -11)).did_nothing
     report = run(shop, due(shop, vps, -10))
@@ -193,8 +188,8 @@ def test_what_a_customer_opened_for_another_period_is_the_customers_to_pay(till,
     prepay(shop, 9000, now=now)
     save_card(till, now=now)
     alice = shop.people.as_alice
-    opened = renewal_payments.ask(shop.db, vps_id=vps.id, price_id=yearly.id, actor=alice, now=now)
-    report = renewals.run(shop.db, gateways=till.gateways, now=now)
+    opened = paying.ask(shop.db, vps_id=vps.id, price_id=yearly.id, actor=alice, now=now)
+    report = running.run(shop.db, gateways=till.gateways, now=now)
     assert (report.paid, balance(shop), charges(till)) == (0, 9000, 0)
     arrives(shop, opened.invoice_id, 9000, now=now)
     assert contract(shop, vps).paid_until == opened.ends_on
@@ -270,7 +265,7 @@ def test_every_one_is_ended_however_many_chunks_they_are(shop, small_chunks):
 def test_every_card_is_charged_however_many_chunks_they_are(till, shop, small_chunks):
     machines = [shop.active(hostname=f"host{number}.example.org") for number in range(5)]
     save_card(till, now=due(shop, machines[0], -20))
-    report = renewals.run(shop.db, gateways=till.gateways, now=due(shop, machines[0], -1))
+    report = running.run(shop.db, gateways=till.gateways, now=due(shop, machines[0], -1))
     assert (report.paid, len(till.fake.charged)) == (5, 5)
 
 
@@ -289,7 +284,7 @@ def test_a_balance_that_is_filled_with_the_wipe_is_left_alone(shop, vps):
     run_daily(shop, vps, -10, 22)
     at = shop.vps(vps.id).remove_not_before - timedelta(minutes=2)
     prepay(shop, 1000, now=at)
-    report = renewals.run(shop.db, now=at)
+    report = running.run(shop.db, now=at)
     assert (report.paid, report.failed, balance(shop)) == (0, 0, 1000)
     assert shop.vps(vps.id).state is VpsState.REMOVING
 
@@ -306,12 +301,12 @@ def test_money_that_comes_with_the_wipe_is_not_lost(shop, vps):
 
 
 def save_card(till: Till, *, now: datetime) -> None:
-    payments_charging.begin_saving(
+    charging.begin_saving(
         till.db, till.gateways, account_id=till.account_id, gateway="fake", currency="USD",
         actor=till.shop.people.as_alice, now=now, urls=urls,
     )  # fmt: skip
     with till.db.unit_of_work() as session:
-        payments_charging.attempts.save_method(
+        charging.attempts.save_method(
             session, account_id=till.account_id, gateway="fake", method=CARD, now=now
         )
 
@@ -323,11 +318,11 @@ def charges(till: Till) -> int:
 def test_a_saved_card_is_charged_the_day_before_and_once(till, shop, vps):
     save_card(till, now=due(shop, vps, -20))
     for day in (-10, -5, -2):
-        report = renewals.run(shop.db, gateways=till.gateways, now=due(shop, vps, day))
+        report = running.run(shop.db, gateways=till.gateways, now=due(shop, vps, day))
         assert report.paid == 0
     at = due(shop, vps, -1)
-    assert renewals.run(shop.db, gateways=till.gateways, now=at).paid == 1
-    assert renewals.run(shop.db, gateways=till.gateways, now=at).did_nothing
+    assert running.run(shop.db, gateways=till.gateways, now=at).paid == 1
+    assert running.run(shop.db, gateways=till.gateways, now=at).did_nothing
     assert (charges(till), len(till.fake.charged)) == (1, 1)
     till.assert_books_agree()
 
@@ -339,7 +334,7 @@ def test_a_refused_card_is_tried_again_after_1_2_4_and_8_days(till, shop, vps):
     tried = []
     for day in range(-10, 21):
         before = charges(till)
-        report = renewals.run(shop.db, gateways=till.gateways, now=start + timedelta(days=day))
+        report = running.run(shop.db, gateways=till.gateways, now=start + timedelta(days=day))
         if charges(till) > before:
             assert report.refused == 1
             tried.append(day)
@@ -351,10 +346,10 @@ def test_a_card_that_was_refused_is_not_tried_for_the_next_invoice_of_the_same_r
     save_card(till, now=due(shop, vps, -20))
     till.fake.declines = "insufficient funds"
     now = due(shop, vps, -1)
-    assert renewals.run(shop.db, gateways=till.gateways, now=now).refused == 1
+    assert running.run(shop.db, gateways=till.gateways, now=now).refused == 1
     assert charges(till) == 1
     till.fake.declines = ""
-    assert renewals.run(shop.db, gateways=till.gateways, now=now + timedelta(days=1)).paid == 2
+    assert running.run(shop.db, gateways=till.gateways, now=now + timedelta(days=1)).paid == 2
 
 
 def test_a_card_that_is_good_again_ends_the_dunning(till, shop, vps):
@@ -362,20 +357,20 @@ def test_a_card_that_is_good_again_ends_the_dunning(till, shop, vps):
     start = due(shop, vps)
     till.fake.declines = "insufficient funds"
     for day in range(-10, 14):
-        renewals.run(shop.db, gateways=till.gateways, now=start + timedelta(days=day))
+        running.run(shop.db, gateways=till.gateways, now=start + timedelta(days=day))
     till.fake.declines = ""
-    assert renewals.run(shop.db, gateways=till.gateways, now=start + timedelta(days=14)).paid == 1
-    assert renewals.run(shop.db, gateways=till.gateways, now=start + timedelta(days=15)).suspended == 0
+    assert running.run(shop.db, gateways=till.gateways, now=start + timedelta(days=14)).paid == 1
+    assert running.run(shop.db, gateways=till.gateways, now=start + timedelta(days=15)).suspended == 0
 
 
 def test_a_charge_whose_answer_was_lost_is_asked_about_and_never_repeated(till, shop, vps):
     save_card(till, now=due(shop, vps, -20))
-    renewals.run(shop.db, gateways=till.gateways, now=due(shop, vps, -10))
+    running.run(shop.db, gateways=till.gateways, now=due(shop, vps, -10))
     till.fake.silent = True
     at = due(shop, vps, -1)
-    assert renewals.run(shop.db, gateways=till.gateways, now=at).paid == 0
+    assert running.run(shop.db, gateways=till.gateways, now=at).paid == 0
     till.fake.silent = False
-    assert renewals.run(shop.db, gateways=till.gateways, now=at + timedelta(hours=1)).paid == 1
+    assert running.run(shop.db, gateways=till.gateways, now=at + timedelta(hours=1)).paid == 1
     with shop.db.reading() as session:
         assert (
             session.scalar(sa.select(sa.func.count(PaymentAttempt.id)).where(PaymentAttempt.kind == "charge"))
@@ -388,5 +383,5 @@ def test_a_gateway_that_is_down_stops_nothing_else(till, shop, vps):
     save_card(till, now=due(shop, vps, -20))
     till.fake.down = True
     now = due(shop, vps, -1)
-    report = renewals.run(shop.db, gateways=till.gateways, now=now)
+    report = running.run(shop.db, gateways=till.gateways, now=now)
     assert (report.invoiced, report.paid, report.reminded) == (1, 0, 1)

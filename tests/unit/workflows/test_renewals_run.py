@@ -14,7 +14,8 @@ from domus.db.engine import Database
 from domus.renewals.models import RenewalTerms
 from domus.tax.models import Company, TaxRate
 from domus.vps.models import Vps
-from domus.workflows import billing, renewal_payments, renewals
+from domus.workflows import billing
+from domus.workflows.renewals import paying, running
 from tests.support.builders import make_price
 from tests.support.contracts import contract, due, invoice_count, pay, renewals_of, run, run_daily, steps_of
 from tests.support.order_shop import Shop, make_shop
@@ -183,7 +184,7 @@ def test_an_invoice_of_a_run_is_the_one_that_a_customer_would_have_asked_for(sho
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Company).values(country="DE", charges_tax=True, vat_number="DE811907980"))
     now = due(shop, by_run, -10)
-    renewal_payments.ask(shop.db, vps_id=by_hand.id, actor=shop.people.as_alice, now=now)
+    paying.ask(shop.db, vps_id=by_hand.id, actor=shop.people.as_alice, now=now)
     run(shop, now)
     [one], [other] = renewals_of(shop, by_run), renewals_of(shop, by_hand)
     assert columns(one.invoice) == columns(other.invoice)
@@ -199,21 +200,21 @@ def columns(invoice: Invoice) -> dict:
 def test_a_chunk_that_fails_is_halved_until_the_bad_one_is_alone(shop, vps, monkeypatch):
     machines = [vps, *(shop.active(hostname=f"host{number}.example.org") for number in range(4))]
     bad = contract(shop, machines[3]).id
-    real = renewals.open_renewals
+    real = running.open_renewals
 
     def fails(session, contracts, *arguments, **options):
         if any(row.id == bad for row in contracts):
             raise ValueError("this one cannot be read")
         return real(session, contracts, *arguments, **options)
 
-    monkeypatch.setattr(renewals, "open_renewals", fails)
-    report = renewals.run(shop.db, now=due(shop, vps, -10))
+    monkeypatch.setattr(running, "open_renewals", fails)
+    report = running.run(shop.db, now=due(shop, vps, -10))
     assert (report.invoiced, report.failed) == (4, 1)
     assert [(fault.subscription_id, fault.text) for fault in report.faults] == [
         (bad, "this one cannot be read")
     ]
     monkeypatch.undo()
-    assert renewals.run(shop.db, now=due(shop, vps, -10)).invoiced == 1
+    assert running.run(shop.db, now=due(shop, vps, -10)).invoiced == 1
 
 
 def test_a_price_that_cannot_be_read_is_named_and_stops_no_other(shop, vps):
@@ -221,7 +222,7 @@ def test_a_price_that_cannot_be_read_is_named_and_stops_no_other(shop, vps):
     broken = shop.active(price_id=other.id)
     with shop.db.unit_of_work() as session:
         session.execute(sa.update(Price).where(Price.id == other.id).values(period_text="monthly"))
-    report = renewals.run(shop.db, now=due(shop, vps, -10))
+    report = running.run(shop.db, now=due(shop, vps, -10))
     assert (report.invoiced, report.failed) == (1, 1)
     assert f"Price {other.id}" in report.faults[0].text
     assert renewals_of(shop, broken) == []

@@ -16,7 +16,8 @@ from domus.billing.ledger import FROM_BALANCE
 from domus.billing.models import CreditNote, Invoice, InvoiceState, LedgerTransaction, Payment, PaymentState
 from domus.core.money import Money
 from domus.gateways.models import RefundState
-from domus.workflows import invoices, payments_givenback
+from domus.workflows import invoices
+from domus.workflows.payments import givenback
 from domus_web.context import current_actor, current_db, current_gateways
 from domus_web.files import document_look, send_pdf
 from domus_web.filters import money, percent, words
@@ -163,7 +164,7 @@ class AmountForm(ReasonForm):
 
 
 def _send_back(doing: Doing) -> str:
-    row = payments_givenback.send_back(
+    row = givenback.send_back(
         doing.db,
         current_gateways(),
         payment_id=doing.model.id,

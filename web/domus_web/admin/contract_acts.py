@@ -12,7 +12,7 @@ from domus.core.errors import Conflict, NotFound
 from domus.core.money import Money
 from domus.renewals import queries
 from domus.vps.models import Vps
-from domus.workflows import dunning, renewal_payments
+from domus.workflows.renewals import dunning, paying
 from domus_web.operator.acts import Act, ActForm, Doing, ReasonForm
 from domus_web.operator.reading import reading
 
@@ -51,7 +51,7 @@ def _end_hold(doing: Doing) -> str:
 
 
 def _ask(doing: Doing) -> str:
-    renewal = renewal_payments.ask(doing.db, vps_id=_vps(doing.model).id, actor=doing.actor, now=doing.now)
+    renewal = paying.ask(doing.db, vps_id=_vps(doing.model).id, actor=doing.actor, now=doing.now)
     return f"The next period is asked for, until {renewal.ends_on:%Y-%m-%d}."
 
 
@@ -59,7 +59,7 @@ def _mark_paid(doing: Doing) -> str:
     renewal = queries.open_renewal(reading(), doing.model.id)
     if renewal is None:
         raise Conflict("Nothing is asked for, so nothing can be paid.")
-    paid = renewal_payments.mark_paid(
+    paid = paying.mark_paid(
         doing.db, invoice_id=renewal.invoice_id, actor=doing.actor, reason=doing.reason, now=doing.now
     )
     return f"Invoice {paid.invoice} is paid; the contract is paid until {paid.ends_on:%Y-%m-%d}."

@@ -18,7 +18,7 @@ from domus.core.clock import utc_now
 from domus.renewals import queries
 from domus.renewals.models import SubscriptionHold
 from domus.vps.models import Vps, VpsState
-from domus.workflows import renewals_preview
+from domus.workflows.renewals import preview
 from domus_web.admin.contract_acts import CONTRACT_ACTS
 from domus_web.context import current_db
 from domus_web.filters import day
@@ -172,7 +172,7 @@ class ContractView(ActingView):
         """Show what a run would do now."""
         stop_reading()
         now = utc_now()
-        plans = renewals_preview.preview(current_db(), now=now)
+        plans = preview.preview(current_db(), now=now)
         return str(self.render("operator/renewals_preview.html", plans=plans, words=WORDS, now=now))
 
 

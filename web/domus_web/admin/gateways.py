@@ -23,7 +23,7 @@ from domus.gateways.models import (
     PaymentAttempt,
     RefundState,
 )
-from domus.workflows import payments_bank, payments_events
+from domus.workflows.payments import bank, events
 from domus_web.context import current_gateways
 from domus_web.operator.acting import ActingView
 from domus_web.operator.acts import Act, Doing, ReasonForm
@@ -50,10 +50,8 @@ class AccountForm(ReasonForm):
 
 
 def _repeat(doing: Doing) -> str:
-    payments_events.repeat(
-        doing.db, event_id=doing.model.id, actor=doing.actor, reason=doing.reason, now=doing.now
-    )
-    outcome = payments_events.process(doing.db, current_gateways(), doing.model.id, now=doing.now)
+    events.repeat(doing.db, event_id=doing.model.id, actor=doing.actor, reason=doing.reason, now=doing.now)
+    outcome = events.process(doing.db, current_gateways(), doing.model.id, now=doing.now)
     return f"The event was processed again: {outcome}."
 
 
@@ -66,15 +64,13 @@ def _to_balance(doing: Doing) -> str:
 
 
 def _assign(doing: Doing, **where: int) -> str:
-    return payments_bank.assign(
+    return bank.assign(
         doing.db, line_id=doing.model.id, reason=doing.reason, actor=doing.actor, now=doing.now, **where
     )
 
 
 def _set_aside(doing: Doing) -> str:
-    payments_bank.set_aside(
-        doing.db, line_id=doing.model.id, reason=doing.reason, actor=doing.actor, now=doing.now
-    )
+    bank.set_aside(doing.db, line_id=doing.model.id, reason=doing.reason, actor=doing.actor, now=doing.now)
     return "The transfer is set aside."
 
 

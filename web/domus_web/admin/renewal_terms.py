@@ -11,8 +11,8 @@ from domus.accounts.actor import Actor
 from domus.catalog.models import Product
 from domus.db.engine import Database
 from domus.renewals.models import RenewalTerms
-from domus.workflows import renewal_terms
-from domus.workflows.renewal_terms import Terms, parse_days
+from domus.workflows.renewals import terms as renewal_terms
+from domus.workflows.renewals.terms import Terms, parse_days
 from domus_web.operator.columns import link
 from domus_web.operator.editing import Deletable, EditableView, WithLookups
 from domus_web.operator.fields import LookupField, NameLoader, QuantityField

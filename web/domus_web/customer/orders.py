@@ -16,8 +16,9 @@ from domus.catalog.queries import sellable_prices
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
 from domus.gateways.play_money import PlayMoney
-from domus.workflows import billing_data, orders, payments
+from domus.workflows import billing_data, orders
 from domus.workflows.orders import OrderRequest
+from domus.workflows.payments import paying
 from domus_web.auth.sessions import customer_required
 from domus_web.context import (
     current_account_id,
@@ -111,7 +112,7 @@ def _order_page(form: OrderForm, choice: Choice, status: int) -> ResponseReturnV
     tax = billing_data.quote(
         current_db(), account_id=current_account_id(), actor=current_actor(), now=utc_now()
     )
-    balances = payments.balances(current_db(), account_id=current_account_id(), actor=current_actor())
+    balances = paying.balances(current_db(), account_id=current_account_id(), actor=current_actor())
     prepaid = [amount for amount in balances if amount.minor > 0]
     page = render_template(
         "customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax, prepaid=prepaid
@@ -147,7 +148,7 @@ def show(order_id: uuid.UUID) -> str:
         page = queries.order_page(session, current_account_id(), order_id)
     ways = None
     if page.order.state is OrderState.PLACED:
-        ways = payments.page(
+        ways = paying.page(
             current_db(), current_gateways(), invoice_id=page.order.invoice.id, actor=current_actor()
         )
     return render_template("customer/order.html", page=page, order=page.order, ways=ways, now=utc_now())
@@ -160,7 +161,7 @@ def pay(order_id: uuid.UUID) -> ResponseReturnValue:
     if PlayMoney.name not in current_gateways():
         raise NotFound("There is no such page.")
     order = orders.get(current_db(), order_id=order_id, actor=current_actor())
-    payments.begin(
+    paying.begin(
         current_db(),
         current_gateways(),
         invoice_id=order.invoice.id,

@@ -15,7 +15,7 @@ from domus.core.clock import utc_now
 from domus.core.errors import Conflict, DomusError, InvalidInput
 from domus.core.texts import first_line
 from domus.gateways.interface import Charges, GatewayUnavailable, Instructions
-from domus.workflows import payments, payments_charging
+from domus.workflows.payments import charging, paying
 from domus_web.auth.sessions import customer_required
 from domus_web.context import current_account_id, current_actor, current_db, current_gateways
 from domus_web.forms import ConfirmForm, Form
@@ -77,7 +77,7 @@ def charge(invoice_id: int) -> ResponseReturnValue:
     form = MethodForm()
     if not form.validate():
         return _chooser(page, form, 422)
-    charged = payments_charging.charge(
+    charged = charging.charge(
         current_db(),
         current_gateways(),
         account_id=page.invoice.account_id,
@@ -99,7 +99,7 @@ def charge(invoice_id: int) -> ResponseReturnValue:
 @customer_required
 def show(attempt_id: uuid.UUID) -> ResponseReturnValue:
     """Say how a payment stands, to who comes back from a gateway."""
-    row = payments.come_back(
+    row = paying.come_back(
         current_db(), current_gateways(), attempt_id=attempt_id, actor=current_actor(), now=utc_now()
     )
     given_up = request.args.get("given_up") == "1" and row.state.value != "done"
@@ -121,7 +121,7 @@ def save() -> ResponseReturnValue:
     if not form.validate():
         return _methods_page(form, 422)
     try:
-        answer = payments_charging.begin_saving(
+        answer = charging.begin_saving(
             current_db(),
             current_gateways(),
             account_id=current_account_id(),
@@ -141,7 +141,7 @@ def save() -> ResponseReturnValue:
 @customer_required
 def remove(method_id: int) -> ResponseReturnValue:
     """Forget a saved card."""
-    row = payments_charging.remove_method(
+    row = charging.remove_method(
         current_db(), current_gateways(), method_id=method_id, actor=current_actor(), now=utc_now()
     )
     flash(f"{row.label} is forgotten; it is not charged any more.")
@@ -151,7 +151,7 @@ def remove(method_id: int) -> ResponseReturnValue:
 def pay_placed(invoice_id: int) -> bool:
     """Pay a new invoice from the balance when that covers it, as the order form has said; else leave it open."""
     try:
-        return payments.pay_from_balance(
+        return paying.pay_from_balance(
             current_db(), invoice_id=invoice_id, actor=current_actor(), now=utc_now()
         )
     except (DomusError, OperationalError) as error:
@@ -160,12 +160,12 @@ def pay_placed(invoice_id: int) -> bool:
         return False
 
 
-def _page(invoice_id: int) -> payments.PayPage:
-    return payments.page(current_db(), current_gateways(), invoice_id=invoice_id, actor=current_actor())
+def _page(invoice_id: int) -> paying.PayPage:
+    return paying.page(current_db(), current_gateways(), invoice_id=invoice_id, actor=current_actor())
 
 
 def _begin(invoice_id: int, gateway: str, *, keep: bool) -> ResponseReturnValue:
-    answer = payments.begin(
+    answer = paying.begin(
         current_db(),
         current_gateways(),
         invoice_id=invoice_id,
@@ -175,14 +175,14 @@ def _begin(invoice_id: int, gateway: str, *, keep: bool) -> ResponseReturnValue:
         urls=return_urls,
         keep_method=keep,
     )
-    if isinstance(answer, payments.Settled):
+    if isinstance(answer, paying.Settled):
         return redirect(_home_of(_page(invoice_id)), 303)
     if isinstance(answer, Instructions):
         return render_template("customer/transfer.html", page=_page(invoice_id), lines=answer.lines)
     return redirect(answer.url, 303)
 
 
-def _home_of(page: payments.PayPage) -> str:
+def _home_of(page: paying.PayPage) -> str:
     """Return where a paid invoice is looked at: with its order, when there is one."""
     order = page.invoice.order
     if order is not None and order.invoice.id == page.invoice.id:
@@ -190,7 +190,7 @@ def _home_of(page: payments.PayPage) -> str:
     return url_for("invoices.show", invoice_id=page.invoice.id)
 
 
-def _chooser(page: payments.PayPage, form: Form, status: int) -> Response:
+def _chooser(page: paying.PayPage, form: Form, status: int) -> Response:
     if page.invoice.state.value == "cancelled":
         raise Conflict("This invoice was cancelled; nothing is to be paid for it.")
     return _leading_out(
@@ -202,8 +202,8 @@ def _methods_page(form: Form, status: int) -> Response:
     account_id, actor = current_account_id(), current_actor()
     body = render_template(
         "customer/payments.html",
-        balances=payments.balances(current_db(), account_id=account_id, actor=actor),
-        methods=payments_charging.methods(current_db(), account_id=account_id, actor=actor),
+        balances=paying.balances(current_db(), account_id=account_id, actor=actor),
+        methods=charging.methods(current_db(), account_id=account_id, actor=actor),
         savers=[gateway for gateway in current_gateways() if isinstance(gateway, Charges)],
         form=form,
     )

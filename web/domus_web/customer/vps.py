@@ -13,7 +13,8 @@ from flask.typing import ResponseReturnValue
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput
 from domus.vps.models import VpsState
-from domus.workflows import power, renewal_payments
+from domus.workflows import power
+from domus.workflows.renewals import paying
 from domus_web.auth.sessions import customer_required
 from domus_web.context import current_account_id, current_actor, current_db
 from domus_web.customer import queries
@@ -114,7 +115,7 @@ def renew(vps_id: uuid.UUID) -> ResponseReturnValue:
     """Ask for the next period of a VPS, as early as one likes, and go on to paying it."""
     price_id = request.form.get("price_id", type=int)
     try:
-        renewal = renewal_payments.ask(
+        renewal = paying.ask(
             current_db(), vps_id=vps_id, price_id=price_id, actor=current_actor(), now=utc_now()
         )
     except InvalidInput as error:

@@ -28,7 +28,7 @@ from domus.gateways.checks import BANK
 from domus.gateways.models import BankLine, BankStatement, LineState
 from domus.gateways.references import invoices_in
 from domus.gateways.statements import MAX_FILE_BYTES, Line, Statement
-from domus.workflows import payments_booking
+from domus.workflows.payments import booking
 
 __all__ = ["Imported", "assign", "import_statement", "lines", "set_aside"]
 
@@ -278,7 +278,7 @@ def _book(
     actor: Actor,
     now: datetime,
 ) -> str:
-    payment, outcome = payments_booking.receive(
+    payment, outcome = booking.receive(
         session,
         account_id=account_id,
         invoice_id=invoice_id,

@@ -19,8 +19,10 @@ from domus.db.engine import Database
 from domus.gateways import attempts
 from domus.gateways.interface import Declined, Disputed, Fact, MethodSaved, Paid, Pending, Refunded
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt
-from domus.workflows import orders, payments_givenback, renewal_payments
-from domus.workflows.payments_givenback import NotYet
+from domus.workflows import orders
+from domus.workflows.payments import givenback
+from domus.workflows.payments.givenback import NotYet
+from domus.workflows.renewals import paying
 
 __all__ = ["NotYet", "book", "lock_invoice", "pay_invoice_from_balance", "receive"]
 
@@ -40,9 +42,9 @@ def book(db: Database, gateway: str, fact: Fact, *, actor: Actor, now: datetime)
         case MethodSaved():
             return _saved(db, gateway, fact, now=now)
         case Refunded():
-            return payments_givenback.refunded(db, gateway, fact, actor=actor, now=now)
+            return givenback.refunded(db, gateway, fact, actor=actor, now=now)
         case Disputed():
-            return payments_givenback.disputed(db, gateway, fact, actor=actor, now=now)
+            return givenback.disputed(db, gateway, fact, actor=actor, now=now)
         case Pending():
             return "" if fact.attempt_id is None else "not decided yet"
 
@@ -105,9 +107,9 @@ def lock_invoice(
             follow_up = partial(orders.begin, session, order, vps)
     else:
         # Of one that comes too late the renewal is withdrawn here, and the money goes to the balance.
-        renewal = renewal_payments.lock_open(session, row.id, now=now)
+        renewal = paying.lock_open(session, row.id, now=now)
         if renewal is not None:
-            follow_up = partial(renewal_payments.begin, session, renewal)
+            follow_up = partial(paying.begin, session, renewal)
     query = sa.select(Invoice).where(Invoice.id == row.id).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one(), follow_up
 

@@ -34,8 +34,8 @@ from domus.gateways.interface import (
 )
 from domus.gateways.models import AttemptKind, AttemptState, EventState, GatewayEvent, PaymentAttempt
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_booking, payments_givenback
-from domus.workflows.payments_booking import NotYet
+from domus.workflows.payments import booking, givenback
+from domus.workflows.payments.booking import NotYet
 
 __all__ = ["Worked", "accept", "look_at", "process", "repeat", "work"]
 
@@ -126,9 +126,7 @@ def look_at(db: Database, gateways: Gateways, attempt_id: uuid.UUID, *, now: dat
     outcome = ""
     _note_answers(db, attempt.gateway, facts, now=now)
     for fact in facts:
-        outcome = payments_booking.book(
-            db, attempt.gateway, fact, actor=Actor.system(attempt.gateway), now=now
-        )
+        outcome = booking.book(db, attempt.gateway, fact, actor=Actor.system(attempt.gateway), now=now)
     return outcome
 
 
@@ -137,17 +135,15 @@ def work(db: Database, gateways: Gateways, *, now: datetime, limit: int = 100) -
 
     Any number may do it at once. What fails is tried again later; one that fails keeps no other.
     """
-    payments_givenback.ask_for_booked(db, gateways, now=now)
+    givenback.ask_for_booked(db, gateways, now=now)
     with db.reading() as session:
         event_ids = events.due(session, now=now, limit=limit)
-        refund_ids = payments_givenback.due(session, now=now, limit=limit)
+        refund_ids = givenback.due(session, now=now, limit=limit)
         attempt_ids = attempts.due(session, now=now, limit=limit)
     failed = sum(
         (
             _all(event_ids, lambda event_id: process(db, gateways, event_id, now=now)),
-            _all(
-                refund_ids, lambda refund_id: payments_givenback.carry_out(db, gateways, refund_id, now=now)
-            ),
+            _all(refund_ids, lambda refund_id: givenback.carry_out(db, gateways, refund_id, now=now)),
             _all(attempt_ids, lambda attempt_id: _look_at_due(db, gateways, attempt_id, now=now)),
         )
     )
@@ -208,7 +204,7 @@ def _booked(
         [fact for fact in facts if getattr(fact, "reference", "") != event.subject],
         now=now,
     )
-    outcomes = [payments_booking.book(db, event.gateway, fact, actor=actor, now=now) for fact in facts]
+    outcomes = [booking.book(db, event.gateway, fact, actor=actor, now=now) for fact in facts]
     said = "; ".join(outcome for outcome in outcomes if outcome)
     if not said:
         return EventState.IGNORED, "it concerns nothing of ours"

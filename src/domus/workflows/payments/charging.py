@@ -31,8 +31,8 @@ from domus.gateways.interface import (
 )
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_booking
-from domus.workflows.payments_asking import Urls, ask, book_answer, load_invoice, make_bill
+from domus.workflows.payments import booking
+from domus.workflows.payments.asking import Urls, ask, book_answer, load_invoice, make_bill
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ def _open_charge(
                 return Charged(paid=True)
             if invoice.state is InvoiceState.CANCELLED:
                 return Charged(problem="The invoice was cancelled.")
-            if payments_booking.pay_invoice_from_balance(session, invoice_id, actor=actor, now=now):
+            if booking.pay_invoice_from_balance(session, invoice_id, actor=actor, now=now):
                 return Charged(paid=True)
             method = _method_to_charge(session, gateways, account_id, method_id, now=now)
             if method is None:
@@ -220,7 +220,7 @@ def _charged(
     if isinstance(answer, Paid):
         book_answer(db, row.gateway, answer, actor=actor, now=now)
         return Charged(paid=True)
-    payments_booking.book(db, row.gateway, answer, actor=actor, now=now)
+    booking.book(db, row.gateway, answer, actor=actor, now=now)
     if isinstance(answer, Pending):
         return Charged(pending=True, problem="The gateway has not decided yet.")
     if answer.method_is_dead and row.method_id is not None:

@@ -13,7 +13,7 @@ from domus.db.engine import Database
 from domus.gateways import events
 from domus.gateways.interface import Lists, Paid
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_booking
+from domus.workflows.payments import booking
 
 #: A payment this young may be in one of the two and on its way to the other.
 SETTLING = timedelta(minutes=15)
@@ -52,7 +52,7 @@ def _book(db: Database, gateway: str, paid: Paid, *, now: datetime) -> str:
     try:
         with db.unit_of_work() as session:
             events.note_answer(session, gateway, paid.reference, kind="listed", now=now)
-        outcome = payments_booking.book(db, gateway, paid, actor=Actor.system(gateway), now=now)
+        outcome = booking.book(db, gateway, paid, actor=Actor.system(gateway), now=now)
     except DomusError as error:
         outcome = f"could not be booked: {error}"
     return f"{gateway}: {paid.reference} was not in the books; {outcome}."

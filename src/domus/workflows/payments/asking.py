@@ -17,7 +17,7 @@ from domus.db.engine import Database
 from domus.gateways import attempts, events
 from domus.gateways.interface import Bill, Paid
 from domus.gateways.models import AttemptState, PaymentAttempt
-from domus.workflows import payments_booking
+from domus.workflows.payments import booking
 
 Answer = TypeVar("Answer")
 
@@ -29,7 +29,7 @@ def book_answer(db: Database, gateway: str, paid: Paid, *, actor: Actor, now: da
     """Note and book what a gateway answered at once."""
     with db.unit_of_work() as session:
         events.note_answer(session, gateway, paid.reference, kind="answered", now=now)
-    payments_booking.book(db, gateway, paid, actor=actor, now=now)
+    booking.book(db, gateway, paid, actor=actor, now=now)
 
 
 def ask(db: Database, row: PaymentAttempt, question: Callable[[], Answer], *, now: datetime) -> Answer:

@@ -32,8 +32,8 @@ from domus.gateways.interface import (
 )
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_booking, payments_events
-from domus.workflows.payments_asking import Urls, ask, book_answer, load_invoice, make_bill
+from domus.workflows.payments import booking, events
+from domus.workflows.payments.asking import Urls, ask, book_answer, load_invoice, make_bill
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def begin(
             raise Conflict("This invoice was cancelled; nothing is to be paid for it.")
         amount = receiving.to_pay(session, invoice)
         if chosen.name == ledger.FROM_BALANCE or not amount:
-            if not payments_booking.pay_invoice_from_balance(session, invoice_id, actor=actor, now=now):
+            if not booking.pay_invoice_from_balance(session, invoice_id, actor=actor, now=now):
                 raise Conflict(f"The balance does not cover the invoice: {amount} are missing.")
             return Settled()
         obstacle = chosen.obstacle(amount)
@@ -151,7 +151,7 @@ def come_back(
     row = attempt(db, attempt_id=attempt_id, actor=actor)
     if row.state is AttemptState.OPEN:
         try:
-            payments_events.look_at(db, gateways, attempt_id, now=now)
+            events.look_at(db, gateways, attempt_id, now=now)
         except DomusError as error:
             log.warning("how the attempt %s stands is not known yet: %s", attempt_id, error)
     return attempt(db, attempt_id=attempt_id, actor=actor)
@@ -161,7 +161,7 @@ def pay_from_balance(db: Database, *, invoice_id: int, actor: Actor, now: dateti
     """Settle an open invoice from the balance; False, and nothing is changed, when that does not cover it."""
     with db.unit_of_work() as session:
         load_invoice(session, invoice_id, actor)
-        return payments_booking.pay_invoice_from_balance(session, invoice_id, actor=actor, now=now)
+        return booking.pay_invoice_from_balance(session, invoice_id, actor=actor, now=now)
 
 
 def balances(db: Database, *, account_id: int, actor: Actor) -> list[Money]:

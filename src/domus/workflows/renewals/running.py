@@ -29,7 +29,7 @@ from domus.renewals.models import Renewal, StepKind
 from domus.renewals.opening import Fault, Sales, open_renewals
 from domus.renewals.prices import Group, PriceList, price_list
 from domus.renewals.settling import settle_from_balances
-from domus.workflows import dunning, renewals_charging
+from domus.workflows.renewals import charging, dunning
 
 log = logging.getLogger(__name__)
 
@@ -138,34 +138,34 @@ def _pay(
     report.paid += _in_chunks(db, from_balance(suspended=False), Invoice.id, act, report)
     for row in _each(db, from_balance(suspended=True), Invoice.id):
         with _Attempt(report, row.subscription_id) as attempt:
-            attempt.done = renewals_charging.pay_from_balance(db, invoice_id=row.id, now=now)
+            attempt.done = charging.pay_from_balance(db, invoice_id=row.id, now=now)
         report.paid += attempt.done
     if gateways is not None:
         _charge(db, gateways, prices, report, now=now)
 
 
 def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[int, list[Fault]]:
-    return settle_from_balances(session, rows, actor=renewals_charging.ACTOR, now=now), []
+    return settle_from_balances(session, rows, actor=charging.ACTOR, now=now), []
 
 
 def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunReport, *, now: datetime) -> None:
-    question = queries.to_charge(prices, now.date(), days_before=renewals_charging.CHARGE_DAYS_BEFORE)
+    question = queries.to_charge(prices, now.date(), days_before=charging.CHARGE_DAYS_BEFORE)
     refused: set[int] = set()
     for row in _each(db, question, Invoice.id):
-        if not renewals_charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):
+        if not charging.is_time(tries=row.tries, last_try_at=row.last_try_at, now=now):
             continue
         # A card that was refused a moment ago is refused for the next invoice too, and each refusal counts against us.
         if row.account_id in refused:
             continue
         with _Attempt(report, row.subscription_id) as attempt:
             try:
-                attempt.done = renewals_charging.charge(
+                attempt.done = charging.charge(
                     db, gateways, account_id=row.account_id, invoice_id=row.id, now=now
                 )
             except Conflict as refusal:
                 log.info("invoice %s could not be charged: %s", row.id, refusal)
                 report.refused += 1
-                if isinstance(refusal, renewals_charging.CardRefused):
+                if isinstance(refusal, charging.CardRefused):
                     refused.add(row.account_id)
         report.paid += attempt.done
 

@@ -11,7 +11,7 @@ from domus.core.errors import Conflict
 from domus.db.engine import Database
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
 from domus.gateways.registry import Gateways
-from domus.workflows import payments_booking, payments_charging
+from domus.workflows.payments import booking, charging
 
 ACTOR = Actor.system("renewals")
 
@@ -37,7 +37,7 @@ def is_time(*, tries: int, last_try_at: datetime | None, now: datetime) -> bool:
 def pay_from_balance(db: Database, *, invoice_id: int, now: datetime) -> bool:
     """Pay one renewal from the balance, and bring its VPS back; False when the balance does not cover it (any more)."""
     with db.unit_of_work() as session:
-        return payments_booking.pay_invoice_from_balance(session, invoice_id, actor=ACTOR, now=now)
+        return booking.pay_invoice_from_balance(session, invoice_id, actor=ACTOR, now=now)
 
 
 def charge(db: Database, gateways: Gateways, *, account_id: int, invoice_id: int, now: datetime) -> bool:
@@ -46,7 +46,7 @@ def charge(db: Database, gateways: Gateways, *, account_id: int, invoice_id: int
     Raises CardRefused with the reason when it was refused, and Conflict when nothing could be charged; what the
     gateway has not decided yet is no refusal.
     """
-    charged = payments_charging.charge(
+    charged = charging.charge(
         db, gateways, account_id=account_id, invoice_id=invoice_id, actor=ACTOR, now=now
     )
     if charged.problem and not charged.pending:

@@ -137,5 +137,9 @@ class OsTemplate(Base):
     min_memory_mib: Mapped[int] = mapped_column(default=128)
     active: Mapped[bool] = mapped_column(default=True)
 
+    def fits(self, product: Product) -> bool:
+        """Tell whether a product is large enough for it."""
+        return self.min_disk_mib <= product.disk_mib and self.min_memory_mib <= product.memory_mib
+
     def __str__(self) -> str:
         return self.title

@@ -6,11 +6,12 @@ import dataclasses
 import re
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.catalog.models import InstallMethod, OsTemplate, Price, Product, Virtualization
 from domus.core.errors import InvalidInput
-from domus.core.money import MAX_MINOR, Money
+from domus.core.money import Money
 from domus.core.periods import Period
 from domus.core.texts import one_line, whole_number
 from domus.db.rows import get_row, refuse_taken
@@ -20,6 +21,9 @@ _TEMPLATE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,61}[a-z0-9]")
 _WORD = re.compile(r"[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _ARCHITECTURES = ("amd64", "arm64", "i386")
+
+#: No period of a VPS costs more, in minor units of any currency: a larger number is a typing error.
+MAX_PRICE_MINOR = 10**9
 
 #: The bounds that the database holds too (``catalog.models``).
 _PRODUCT_BOUNDS = {
@@ -101,12 +105,24 @@ def check_price(session: Session, fields: PriceFields, *, own_id: int | None) ->
     period = Period.parse(fields.period_text, field="period_text")
     Money.zero(fields.currency)
     for field in ("amount_minor", "setup_fee_minor"):
-        whole_number(getattr(fields, field), field=field, minimum=0, maximum=MAX_MINOR)
+        check_amount(getattr(fields, field), fields.currency, field=field)
     if not fields.amount_minor and not fields.setup_fee_minor:
         raise InvalidInput("A price of nothing cannot be paid; give an amount.", field="amount_minor")
     if fields.renewal_of_id is not None:
         _check_renewal(session, fields, fields.renewal_of_id, own_id=own_id)
-    return dataclasses.replace(fields, period_text=str(period))
+    checked = dataclasses.replace(fields, period_text=str(period))
+    if checked.active:
+        _refuse_second_price(session, checked, own_id=own_id)
+    return checked
+
+
+def check_amount(minor: int, currency: str, *, field: str) -> None:
+    """Raise InvalidInput for an amount that nobody sells at: below nothing, or so large that it was mistyped."""
+    if not 0 <= minor <= MAX_PRICE_MINOR:
+        raise InvalidInput(
+            f"{Money(minor, currency)} is no price; allowed is 0 to {Money(MAX_PRICE_MINOR, currency)}.",
+            field=field,
+        )
 
 
 def check_template(session: Session, fields: TemplateFields, *, own_id: int | None) -> TemplateFields:
@@ -137,6 +153,25 @@ def check_template(session: Session, fields: TemplateFields, *, own_id: int | No
     whole_number(fields.min_memory_mib, field="min_memory_mib", minimum=0, maximum=4_194_304)
     refuse_taken(session, OsTemplate.name, name, own_id=own_id, field="name")
     return dataclasses.replace(fields, name=name, title=one_line(fields.title, field="title", maximum=120))
+
+
+def _refuse_second_price(session: Session, fields: PriceFields, *, own_id: int | None) -> None:
+    """Refuse a price on sale for what another one on sale is for: which of them a customer meant, nobody could tell."""
+    same = sa.select(Price.id).where(
+        Price.product_id == fields.product_id,
+        Price.period_text == fields.period_text,
+        Price.currency == fields.currency,
+        Price.renewal_of_id.is_not_distinct_from(fields.renewal_of_id),
+        Price.active,
+        Price.id != (own_id or 0),
+    )
+    other = session.scalar(same.limit(1))
+    if other is not None:
+        raise InvalidInput(
+            f"Price {other} is on sale for this period in {fields.currency} already; change it, or take it off sale "
+            "first.",
+            field="period_text",
+        )
 
 
 def _check_renewal(session: Session, fields: PriceFields, renewal_of_id: int, *, own_id: int | None) -> None:

@@ -41,6 +41,15 @@ class Candidate:
             and need.vcpus <= self.vcpus_free
         )
 
+    def lacks(self, need: Need) -> tuple[str, ...]:
+        """Return what there is too little of, in words."""
+        dimensions = (
+            ("memory", self.memory_free_mib, need.memory_mib),
+            ("disk", self.disk_free_mib, need.disk_mib),
+            ("vCPUs", self.vcpus_free, need.vcpus),
+        )
+        return tuple(name for name, free, size in dimensions if size > free)
+
     def places(self, need: Need) -> int:
         """Return how many VPSs of this size there is room for."""
         dimensions = (

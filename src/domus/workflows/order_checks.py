@@ -110,7 +110,7 @@ def check_choice(session: Session, request: OrderRequest, *, actor: Actor) -> Ch
             "This operating system is not offered; please choose another.", field="template_id"
         )
     product = price.product
-    if template.min_disk_mib > product.disk_mib or template.min_memory_mib > product.memory_mib:
+    if not template.fits(product):
         raise InvalidInput(
             f"{template.title} needs {template.min_memory_mib} MiB of memory and {template.min_disk_mib} MiB "
             f"of disk; {product.name} has {product.memory_mib} and {product.disk_mib}. Please choose another.",

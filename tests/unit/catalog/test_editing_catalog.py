@@ -276,3 +276,27 @@ def test_only_templates_that_fit_are_offered(db: Database) -> None:
     make_template(db, active=False)
     with db.reading() as session:
         assert [template.id for template in queries.templates_for(session, product)] == [fits.id]
+
+
+@pytest.mark.parametrize("amount", [-1, 10**9 + 1, 10**40])
+@pytest.mark.parametrize("field", ["amount_minor", "setup_fee_minor"])
+def test_a_price_that_nobody_sells_at_is_refused_at_its_field(
+    db: Database, people: People, field: str, amount: int
+) -> None:
+    fields = price_of(make_product(db), **{field: amount})
+    with pytest.raises(InvalidInput, match="is no price; allowed is 0 to") as refused:
+        catalog.save_price(db, price_id=None, fields=fields, actor=people.as_olga, now=NOW)
+    assert refused.value.field == field
+
+
+def test_of_one_period_and_currency_one_price_is_on_sale(db: Database, people: People) -> None:
+    product = make_product(db)
+    first = catalog.save_price(db, price_id=None, fields=price_of(product), actor=people.as_olga, now=NOW)
+    with pytest.raises(InvalidInput, match=f"Price {first.id} is on sale for this period in USD already"):
+        catalog.save_price(db, price_id=None, fields=price_of(product), actor=people.as_olga, now=NOW)
+    off = price_of(product, active=False)
+    catalog.save_price(db, price_id=first.id, fields=off, actor=people.as_olga, now=NOW)
+    catalog.save_price(db, price_id=None, fields=price_of(product), actor=people.as_olga, now=NOW)
+    other = price_of(product, currency="EUR")
+    catalog.save_price(db, price_id=None, fields=other, actor=people.as_olga, now=NOW)
+    assert count(db, Price) == 3

@@ -14,6 +14,7 @@ from domus.accounts.actor import Actor
 from domus.catalog.models import Price, Product, Virtualization
 from domus.catalog.services import ProductFields
 from domus.db.engine import Database
+from domus.placement.obstacles import standing
 from domus.workflows import catalog
 from domus_web.filters import money, traffic
 from domus_web.operator.choices import yes_or_no
@@ -21,6 +22,7 @@ from domus_web.operator.columns import NOTHING, size, status, yes_no
 from domus_web.operator.editing import Deletable, EditableView
 from domus_web.operator.fields import QuantityField, TrafficField
 from domus_web.operator.forms import OperatorForm, one_of, text
+from domus_web.operator.reading import reading
 from domus_web.operator.searching import begins_with, parse_number
 
 
@@ -130,6 +132,10 @@ class ProductView(Deletable, EditableView):
         number = parse_number(text)
         by_id = sa.false() if number is None else Product.id == number
         return query.where(begins_with(session, Product.name, text) | by_id)
+
+    def details_arguments(self, model: Any) -> dict[str, Any]:
+        """Add whether it can be ordered now, and what is in the way."""
+        return {**super().details_arguments(model), "standing": standing(reading(), model)}
 
     def edit_form(self, obj: Any = None) -> Any:
         """Return the form; traffic is entered in another unit than it is stored in."""

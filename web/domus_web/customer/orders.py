@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from domus.billing.models import Order, OrderState
-from domus.catalog.models import OsTemplate, Price
+from domus.catalog.models import OsTemplate, Price, Product
 from domus.catalog.queries import sellable_prices
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
@@ -45,6 +45,30 @@ class Choice:
     templates: Sequence[OsTemplate]
     free: Mapping[int, Sequence[Free]]
     """By product id."""
+    currency: str = ""
+    """The one that the customer wants to see prices in; empty for all."""
+
+    @property
+    def currencies(self) -> list[str]:
+        """Return what there are prices in."""
+        return sorted({price.currency for price in self.prices})
+
+    @property
+    def offers(self) -> list[tuple[Product, list[Price]]]:
+        """Return each product with its prices, in the currency that the customer wants to see."""
+        found: dict[int, tuple[Product, list[Price]]] = {}
+        for price in self.prices:
+            if self.currency in ("", price.currency):
+                found.setdefault(price.product_id, (price.product, []))[1].append(price)
+        return list(found.values())
+
+    def why_not(self, product: Product) -> str:
+        """Return why a product cannot be had at the moment; empty when it can."""
+        if not any(place.places > 0 for place in self.free[product.id]):
+            return "Sold out at the moment: there is no room for it anywhere."
+        if not any(template.fits(product) for template in self.templates):
+            return "Not to be had at the moment: no operating system on offer fits into it."
+        return ""
 
     def price(self, price_id: int | None) -> Price | None:
         """Return the price with this id, if it is offered."""
@@ -54,7 +78,13 @@ class Choice:
 def _choice(session: Session) -> Choice:
     prices = sellable_prices(session)
     products = {price.product_id: price.product for price in prices}
-    return Choice(prices, queries.templates(session), free_places(session, list(products.values())))
+    currency = request.args.get("currency", "")
+    return Choice(
+        prices,
+        queries.templates(session),
+        free_places(session, list(products.values())),
+        currency if any(price.currency == currency for price in prices) else "",
+    )
 
 
 @blueprint.get("")

@@ -79,6 +79,8 @@ class Location(Base):
     id: Mapped[big_pk]
     name: Mapped[str] = mapped_column(sa.String(120), unique=True)
     country: Mapped[str] = mapped_column(sa.String(2), default="")
+    debian_mirror: Mapped[str] = mapped_column(sa.String(200), default="", server_default="")
+    """Where guests there get Debian's packages from; empty is what each dom0 itself uses."""
 
     def __str__(self) -> str:
         return self.name

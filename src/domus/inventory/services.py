@@ -30,6 +30,8 @@ from domus.inventory.models import (
 _MINION_ID = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?")
 _LVM_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,62}")
 _BRIDGE = re.compile(r"[a-z][a-z0-9._-]{0,14}")
+# No user name or password: it is written into guests.
+_MIRROR = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?")
 _DIRECTORY = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
 
 #: The columns that each kind of storage needs.
@@ -55,6 +57,7 @@ class LocationFields:
 
     name: str
     country: str = ""
+    debian_mirror: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +98,15 @@ def check_location(session: Session, fields: LocationFields, *, own_id: int | No
     country = fields.country.strip().upper()
     if country and not re.fullmatch(r"[A-Z]{2}", country):
         raise InvalidInput("Write the country as two letters, such as DE or FR.", field="country")
+    debian_mirror = fields.debian_mirror.strip()
+    if debian_mirror and (len(debian_mirror) > 200 or not _MIRROR.fullmatch(debian_mirror)):
+        raise InvalidInput(
+            f"{debian_mirror!r} is not the address of a mirror: http or https without a user name, at most 200 letters, "
+            "such as http://ftp.de.debian.org/debian.",
+            field="debian_mirror",
+        )
     refuse_taken(session, Location.name, name, own_id=own_id, field="name")
-    return LocationFields(name=name, country=country)
+    return LocationFields(name=name, country=country, debian_mirror=debian_mirror)
 
 
 def check_dom0(session: Session, fields: Dom0Fields, *, own_id: int | None) -> Dom0Fields:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.catalog.models import OsTemplate
-from domus.inventory.models import Dom0, IpAddress, IpPool
+from domus.inventory.models import Dom0, IpAddress, IpPool, Location
 from domus.pillar.rows import AddressRow, DiskRow, Dom0Row, Dom0Rows, VpsRow
 from domus.vps.models import Disk, Nic, Suspension, Vps
 from domus.vps.states import ON_DOM0
@@ -87,7 +87,11 @@ _HERE = sa.and_(
     _vps.dom0_id == sa.bindparam("dom0_id"), _vps.state.in_([sa.literal(state.value) for state in ON_DOM0])
 )
 
-_DOM0 = sa.select(*_columns(Dom0Row, Dom0)).where(_dom0.minion_id == sa.bindparam("minion_id"))
+_DOM0 = (
+    sa.select(*_columns(Dom0Row, Dom0, debian_mirror=Location.__table__.c.debian_mirror))
+    .join(Location, Location.id == _dom0.location_id)
+    .where(_dom0.minion_id == sa.bindparam("minion_id"))
+)
 _VPS = (
     sa.select(
         *_columns(

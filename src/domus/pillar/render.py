@@ -40,7 +40,7 @@ def render(rows: Dom0Rows) -> dict[str, Any]:
         if row.name not in by_name:
             by_name[row.name] = entries[row.id] = _vps(row)
         if row.template not in templates:
-            templates[row.template] = _template(row)
+            templates[row.template] = _template(row, rows.dom0)
         if row.mac is not None:
             nic = {"mac": row.mac, "bridge": rows.dom0.bridge, "ipv4": [], "ipv6": []}
             by_name[row.name]["nics"].append(nic)
@@ -68,7 +68,7 @@ def _dom0(dom0: Dom0Row) -> dict[str, Any]:
     }
 
 
-def _template(row: VpsRow) -> dict[str, Any]:
+def _template(row: VpsRow, dom0: Dom0Row) -> dict[str, Any]:
     return {
         "name": row.template,
         "method": row.method,
@@ -76,7 +76,7 @@ def _template(row: VpsRow) -> dict[str, Any]:
         "release": row.release,
         "arch": row.arch,
         "version": row.version,
-        "mirror": None,
+        "mirror": (dom0.debian_mirror or None) if row.distribution == "debian" else None,
     }
 
 

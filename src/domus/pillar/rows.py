@@ -21,6 +21,8 @@ class Dom0Row(NamedTuple):
     report_key: str
     max_parallel_installs: int
     max_removals_per_run: int
+    debian_mirror: str
+    """Of its location; empty when there is none."""
 
 
 class VpsRow(NamedTuple):

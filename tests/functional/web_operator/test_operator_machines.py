@@ -42,6 +42,14 @@ def test_a_location_is_made_edited_and_deleted(olga: Visitor, db: Database) -> N
     assert (place.name, place.country) == ("Lyon", "FR")
     olga.post(f"/operator/locations/edit/?id={place.id}", {"name": "Lyon 2", "country": ""})
     assert _one(db, Location).name == "Lyon 2"
+    mirror = "http://deb.example.org/debian"
+    olga.post(f"/operator/locations/edit/?id={place.id}", {"name": "Lyon 2", "debian_mirror": mirror})
+    assert _one(db, Location).debian_mirror == mirror
+    assert mirror in text_of(olga.get(f"/operator/locations/details/?id={place.id}"))
+    refused = {"name": "Lyon 2", "debian_mirror": "ftp://deb.example.org"}
+    assert "is not the address of a mirror" in text_of(
+        olga.post(f"/operator/locations/edit/?id={place.id}", refused, status=422)
+    )
     assert "FRX" not in text_of(
         olga.post("/operator/locations/new/", {"name": "x", "country": "X1"}, status=422)
     )

@@ -65,6 +65,30 @@ def test_a_place_has_a_name_of_its_own_and_a_country(db: Database, people: Peopl
         assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        "deb.example.org/debian",
+        "ftp://deb.example.org/debian",
+        "http://alice:secret@deb.example.org/debian",
+        "http://deb.example.org/debian main\ndeb http://evil.example.org",
+        "http://deb.example.org/$(id)",
+        "http://deb.example.org/" + "a" * 200,
+    ],
+)
+def test_a_mirror_that_no_dom0_would_take_is_refused(db: Database, people: People, mirror: str) -> None:
+    fields = LocationFields(name="Paris", debian_mirror=mirror)
+    with pytest.raises(InvalidInput) as caught:
+        inventory.save_location(db, location_id=None, fields=fields, actor=people.as_olga, now=NOW)
+    assert caught.value.field == "debian_mirror"
+
+
+def test_a_mirror_of_a_place_is_saved(db: Database, people: People) -> None:
+    fields = LocationFields(name="Paris", debian_mirror=" https://deb.example.org:8443/debian ")
+    place = inventory.save_location(db, location_id=None, fields=fields, actor=people.as_olga, now=NOW)
+    assert place.debian_mirror == "https://deb.example.org:8443/debian"
+
+
 def test_a_dom0_is_saved(db: Database, people: People, place: Location) -> None:
     dom0 = inventory.save_dom0(db, dom0_id=None, fields=dom0_at(place), actor=people.as_olga, now=NOW)
     assert (dom0.minion_id, dom0.state, dom0.location.name) == ("dom0-a", Dom0State.ACTIVE, place.name)

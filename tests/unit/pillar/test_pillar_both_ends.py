@@ -101,6 +101,7 @@ def test_every_ssh_key_that_is_sold_is_one_for_the_dom0(line):
         (inventory._MINION_ID, "LVM_NAME"),
         (inventory._LVM_NAME, "LVM_NAME"),
         (inventory._BRIDGE, "INTERFACE"),
+        (inventory._MIRROR, "MIRROR"),
         (catalog._TEMPLATE_NAME, "SLUG"),
         (catalog._WORD, "SLUG"),
         (catalog._VERSION, "VERSION"),

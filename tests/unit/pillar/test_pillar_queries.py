@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from domus.pillar.services import pillar_for
 from domus.vps.models import SuspensionReason
-from domus.workflows import orders, power
+from domus.workflows import inventory, orders, power
 from tests.support.builders import NOW, make_pool_with_addresses
 from tests.support.order_shop import Shop, make_shop
 
@@ -49,6 +49,18 @@ def test_a_paid_vps_stands_there_with_all_that_the_dom0_needs(any_db):
     ]
     assert entry["os"]["root_password_hash"].startswith("$2b$")
     assert json.loads(json.dumps(pillar)) == pillar
+
+
+def test_the_mirror_of_a_place_is_told_to_its_dom0s(any_db):
+    shop = make_shop(any_db)
+    shop.paid()
+    assert shop.machine.pillar()["templates"][shop.template.name]["mirror"] is None
+    fields = inventory.LocationFields(name=shop.location.name, debian_mirror="http://deb.example.org/debian")
+    inventory.save_location(
+        any_db, location_id=shop.location.id, fields=fields, actor=shop.people.as_olga, now=NOW
+    )
+    told = shop.machine.pillar()["templates"][shop.template.name]["mirror"]
+    assert told == "http://deb.example.org/debian"
 
 
 def test_no_dom0_is_told_of_another_ones_vps(db):

@@ -23,6 +23,7 @@ def dom0(**columns) -> Dom0Row:
     defaults = {
         "id": 1, "minion_id": "dom0-a", "hypervisor": "xen", "storage_backend": "lvm", "volume_group": "xenvg",
         "thin_pool": "", "image_dir": "", "bridge": "xenbr0", "max_parallel_installs": 2, "max_removals_per_run": 3,
+        "debian_mirror": "",
         "report_key": "5e" * 32,
     }  # fmt: skip
     return Dom0Row(**defaults | columns)
@@ -91,6 +92,19 @@ def test_the_order_of_the_rows_does_not_matter():
 
 def one(row: VpsRow, *addresses: AddressRow) -> dict:
     return render(Dom0Rows(dom0(), [row], disks(row), addresses))["vps"][row.id]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "of_its_place", "expected"),
+    [
+        ("debian", "http://deb.example.org/debian", "http://deb.example.org/debian"),
+        ("debian", "", None),
+        ("ubuntu", "http://deb.example.org/debian", None),
+    ],
+)
+def test_a_places_mirror_is_for_debian_alone(distribution, of_its_place, expected):
+    rows = Dom0Rows(dom0(debian_mirror=of_its_place), [vps(distribution=distribution)], [], [])
+    assert render(rows)["templates"]["debian-12"]["mirror"] == expected
 
 
 @pytest.mark.parametrize(

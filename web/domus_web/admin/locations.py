@@ -24,6 +24,15 @@ class LocationForm(OperatorForm):
         description="Two letters, such as DE.",
         render_kw={"maxlength": 2},
     )
+    debian_mirror = text(
+        "Debian mirror",
+        maximum=200,
+        required=False,
+        description=(
+            "Where VPSs here are installed from and get their packages, such as http://ftp.de.debian.org/debian; empty is "
+            "what the dom0 itself uses. It applies to installations and templates from now on."
+        ),
+    )
 
 
 class LocationView(Deletable, EditableView):
@@ -36,15 +45,19 @@ class LocationView(Deletable, EditableView):
     details_template = "operator/location.html"
     delete_consequence = "The location is deleted. This is refused while a dom0 or an IP pool is there."
     column_list = ("name", "country")
-    column_details_list = ("id", "name", "country")
-    column_labels = {"id": "Id"}
-    column_formatters = {"country": plain("country")}
+    column_details_list = ("id", "name", "country", "debian_mirror")
+    column_labels = {"id": "Id", "debian_mirror": "Debian mirror"}
+    column_formatters = {"country": plain("country"), "debian_mirror": plain("debian_mirror")}
     default_order = ("name", False)
     sorts = {"name": "name"}
 
     def save(self, form: Any, model: Any | None, *, db: Database, actor: Actor, now: datetime) -> Any:
         """Save a location."""
-        fields = inventory.LocationFields(name=str(form.name.data), country=str(form.country.data))
+        fields = inventory.LocationFields(
+            name=str(form.name.data),
+            country=str(form.country.data),
+            debian_mirror=str(form.debian_mirror.data or ""),
+        )
         location_id = None if model is None else model.id
         return inventory.save_location(db, location_id=location_id, fields=fields, actor=actor, now=now)
 

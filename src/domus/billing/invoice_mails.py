@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.models import Account
 from domus.billing.models import Invoice, Order
 from domus.core.money import Money
+from domus.db.bulk import among
 from domus.mail.services import NewMail, enqueue_many
 
 
@@ -24,7 +25,7 @@ def tell_paid(session: Session, invoice_ids: Sequence[int], *, now: datetime) ->
         )
         .join(Invoice.account)
         .outerjoin(Invoice.order)
-        .where(Invoice.id.in_(invoice_ids))
+        .where(among(session, Invoice.id, invoice_ids))
     )  # fmt: skip
     letters = [
         NewMail(

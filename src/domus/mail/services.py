@@ -10,17 +10,22 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from domus.accounts.models import Account, AccountContact, ContactKind
 from domus.core.errors import InvalidInput
 from domus.core.languages import DEFAULT_LANGUAGE, parse_language
 from domus.core.texts import one_line, paragraphs
+from domus.db.bulk import among, insert_new_rows
 from domus.mail.data import as_kept
 from domus.mail.events import COMMON_EXAMPLE, EVENTS, Event, known_event
-from domus.mail.models import MailTemplate, OutgoingMail
+from domus.mail.models import MailState, MailTemplate, OutgoingMail
 from domus.mail.rendering import MAX_LENGTH, MAX_SUBJECT, Words, fill_in
+
+_COLUMNS = (
+    "message_id", "account_id", "event", "language", "recipient", "cause", "data", "attachments", "state", "attempts",
+    "next_attempt_at", "created_at", "problem", "subject", "text",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,25 +91,19 @@ def enqueue_many(session: Session, event: str, letters: Sequence[NewMail], *, no
     kind = EVENTS[event]
     asked = {one.account_id for one in letters if one.recipients is None and one.account_id is not None}
     contacts = _contacts(session, kind.contact, asked)
-    rows = [
-        {
-            "message_id": uuid.uuid4(),
-            "account_id": letter.account_id,
-            "event": event,
-            "language": letter.language,
-            "recipient": address,
-            "cause": letter.cause,
-            "data": _filled(kind, letter.data),
-            "attachments": list(letter.attachments),
-            "next_attempt_at": now,
-            "created_at": now,
-        }
-        for letter in letters
-        for address in letter.recipients or contacts.get(letter.account_id) or [letter.email]
-    ]
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(OutgoingMail).on_conflict_do_nothing().returning(OutgoingMail.id)
-    return len(session.scalars(statement, rows).all())
+    return insert_new_rows(
+        session,
+        OutgoingMail,
+        _COLUMNS,
+        (
+            (
+                uuid.uuid4(), letter.account_id, event, letter.language, address, letter.cause, data,
+                list(letter.attachments), MailState.WAITING, 0, now, now, "", "", "",
+            )
+            for letter, data in zip(letters, (_filled(kind, one.data) for one in letters), strict=True)
+            for address in letter.recipients or contacts.get(letter.account_id) or [letter.email]
+        ),
+    )  # fmt: skip
 
 
 def check_template(session: Session, fields: TemplateFields, *, own_id: int | None) -> TemplateFields:
@@ -138,7 +137,7 @@ def _contacts(
     if not account_ids:
         return found
     query = sa.select(AccountContact.account_id, AccountContact.email).where(
-        AccountContact.account_id.in_(account_ids), AccountContact.kind == kind
+        among(session, AccountContact.account_id, account_ids), AccountContact.kind == kind
     )
     for account_id, email in session.execute(query.order_by(AccountContact.id)):
         found.setdefault(account_id, []).append(email)

@@ -13,6 +13,7 @@ from domus.accounts.models import Account
 from domus.billing.models import Invoice, Subscription
 from domus.catalog.models import Price, Product
 from domus.core.money import Money
+from domus.db.bulk import among
 from domus.mail.services import NewMail, enqueue_many
 from domus.renewals.dunning import Terms, pause_before_end
 from domus.renewals.models import DunningStep, RenewalTerms, StepKind
@@ -48,7 +49,7 @@ def _rows(session: Session, step_ids: Sequence[int]) -> Sequence[Any]:
         .join(Price, Price.id == Subscription.price_id)
         .join(Product, Product.id == Price.product_id)
         .outerjoin(Invoice, Invoice.id == DunningStep.invoice_id)
-        .where(DunningStep.id.in_(step_ids))
+        .where(among(session, DunningStep.id, step_ids))
         .order_by(DunningStep.id)
     )  # fmt: skip
     return session.execute(query).all()

@@ -16,7 +16,7 @@ from domus.billing.models import Invoice, InvoiceLine
 from domus.billing.parties import buyer_of
 from domus.core.errors import Conflict, DomusError
 from domus.core.money import Money
-from domus.db.bulk import insert_rows, take_ids
+from domus.db.bulk import among, insert_rows, take_ids
 from domus.renewals.models import Renewal
 from domus.renewals.prices import Offer, PriceList
 from domus.tax import queries as tax_queries
@@ -151,4 +151,6 @@ def _accounts(session: Session, ids: set[int]) -> dict[int, Any]:
         Account.id, Account.name, Account.company, Account.address, Account.country, Account.email,
         Account.vat_number, Account.language,
     )  # fmt: skip
-    return {row.id: row for row in session.execute(sa.select(*columns).where(Account.id.in_(ids)))}
+    return {
+        row.id: row for row in session.execute(sa.select(*columns).where(among(session, Account.id, ids)))
+    }

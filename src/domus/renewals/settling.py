@@ -18,7 +18,7 @@ from domus.billing.ledger import Booking
 from domus.billing.models import Invoice, InvoiceState, LedgerEntry, Payment, PaymentState, Subscription
 from domus.billing.numbers import INVOICE, next_documents
 from domus.billing.parties import buyer_of, seller_of
-from domus.db.bulk import insert_rows, take_ids, update_rows
+from domus.db.bulk import among, insert_rows, take_ids, update_rows
 from domus.renewals.models import Renewal
 from domus.tax.models import Company
 from domus.vps.models import Suspension, SuspensionReason, Vps
@@ -52,7 +52,7 @@ def _running(session: Session, renewals: Sequence[Any]) -> list[Any]:
         .join(Vps, Vps.order_id == Subscription.order_id)
         .join(Suspension, Suspension.vps_id == Vps.id)
         .where(
-            Subscription.id.in_([row.subscription_id for row in renewals]),
+            among(session, Subscription.id, [row.subscription_id for row in renewals]),
             Suspension.reason == SuspensionReason.UNPAID,
         )
     )
@@ -63,13 +63,13 @@ def _running(session: Session, renewals: Sequence[Any]) -> list[Any]:
 def _affordable(session: Session, renewals: Sequence[Any]) -> list[Any]:
     """Lock the accounts, in the order of their ids, and return those renewals that the balances cover."""
     ids = {row.account_id for row in renewals}
-    locked = sa.select(Account.id).where(Account.id.in_(ids)).order_by(Account.id)
+    locked = sa.select(Account.id).where(among(session, Account.id, ids)).order_by(Account.id)
     session.execute(locked.with_for_update(key_share=True)).all()
     names = {ledger.balance(account_id): account_id for account_id in ids}
     total = sa.func.sum(LedgerEntry.amount_minor)
     sums = session.execute(
         sa.select(LedgerEntry.ledger_account, LedgerEntry.currency, total)
-        .where(LedgerEntry.ledger_account.in_(names))
+        .where(among(session, LedgerEntry.ledger_account, names))
         .group_by(LedgerEntry.ledger_account, LedgerEntry.currency)
     )
     left = {(names[name], currency): -int(minor) for name, currency, minor in sums}
@@ -144,7 +144,7 @@ def _rename(session: Session, paid: Sequence[Any], companies: dict[int, Company]
     sellers = {key: seller_of(company).as_stored() for key, company in companies.items()}
     changed = []
     query = sa.select(Invoice.id, Invoice.company_id, Invoice.buyer, Invoice.seller, Account)
-    for row in session.execute(query.join(Invoice.account).where(Invoice.id.in_(older))):
+    for row in session.execute(query.join(Invoice.account).where(among(session, Invoice.id, older))):
         party = buyer_of(row.Account)
         buyer, seller = party.as_stored(), sellers.get(row.company_id, row.seller)
         if (buyer, seller) != (row.buyer, row.seller) and may_be_renamed(row.buyer, party):
@@ -156,7 +156,7 @@ def _rename(session: Session, paid: Sequence[Any], companies: dict[int, Company]
 def _extend(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
     ids = [row.id for row in paid]
     session.execute(
-        sa.update(Renewal).where(Renewal.invoice_id.in_(ids)).values(settled_at=now),
+        sa.update(Renewal).where(among(session, Renewal.invoice_id, ids)).values(settled_at=now),
         execution_options={"synchronize_session": False},
     )
     update_rows(

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from domus.accounts.models import Account, AuditEvent, Role, User
-from domus.db.bulk import insert_rows, take_ids, update_rows
+from domus.db.bulk import among, insert_new_rows, insert_rows, take_ids, update_rows
 from domus.db.engine import Database
 from tests.support.builders import NOW
 
@@ -63,6 +63,38 @@ def test_each_row_gets_values_of_its_own(any_db: Database) -> None:
     with any_db.reading() as session:
         names = session.scalars(sa.select(Account.name).order_by(Account.id)).all()
     assert names == [f"new {ids[0]}", f"new {ids[1]}", f"Näme {ids[2]}\t\\N"]
+
+
+def test_rows_that_are_there_already_are_left_out(any_db: Database) -> None:
+    key, *_ = accounts(any_db, 2)
+    given = [(key, "other", f"a{key}@example.org", "DE", NOW), (key + 9, "new", "new@example.org", "DE", NOW)]
+    with any_db.unit_of_work() as session:
+        assert insert_new_rows(session, Account, COLUMNS, given) == 1
+        assert insert_new_rows(session, Account, COLUMNS, given) == 0
+        assert insert_new_rows(session, Account, COLUMNS, []) == 0
+        names = session.scalars(sa.select(Account.name).order_by(Account.id)).all()
+    assert names == [f"Näme {key}\t\\N", f"Näme {key + 1}\t\\N", "new"]
+
+
+def test_states_moments_and_json_among_new_rows_are_stored_as_by_the_models(any_db: Database) -> None:
+    event = ("at", "actor", "action", "object_type", "object_id", "reason", "details", "account_id")
+    with any_db.unit_of_work() as session:
+        row = (NOW, "a", "b", "c", "1", "", {"k": [1, "ü"]}, None)
+        assert insert_new_rows(session, AuditEvent, event, [row]) == 1
+    with any_db.reading() as session:
+        stored = session.scalars(sa.select(AuditEvent)).one()
+    assert (stored.at, stored.details, stored.account_id) == (NOW, {"k": [1, "ü"]}, None)
+
+
+def test_rows_are_found_by_one_of_many_values(any_db: Database) -> None:
+    first, second, _ = accounts(any_db, 3)
+    with any_db.reading() as session:
+        query = sa.select(Account.id).order_by(Account.id)
+        assert session.scalars(query.where(among(session, Account.id, {second, first, 99}))).all() == [
+            first,
+            second,
+        ]
+        assert session.scalars(query.where(among(session, Account.email, []))).all() == []
 
 
 def test_a_row_that_is_refused_is_refused_as_by_the_models_and_keeps_its_secrets(any_db: Database) -> None:

@@ -21,7 +21,7 @@ _DECIMAL_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 def register(app: Flask) -> None:
     """Make the filters known to the templates of *app*."""
-    for function in (money, minor, percent, country, moment, day, mib, traffic, duration, actor, words):
+    for function in (money, minor, percent, country, moment, day, mib, traffic, duration, actor, words, fact):
         app.add_template_filter(function)
 
 
@@ -105,6 +105,13 @@ def actor(name: str) -> str:
 def words(value: str) -> str:
     """Return a state's or event's name as words: ``power_off`` becomes ``power off``."""
     return value.replace("_", " ")
+
+
+def fact(value: object, name: str) -> str:
+    """Return what a dom0 says of itself, such as ``memory free 65,280 MiB`` of ``memory_free_mib``."""
+    label, is_size = (name.removesuffix("_mib"), True) if name.endswith("_mib") else (name, False)
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{words(label)} {text}{_NBSP}MiB" if is_size else f"{words(label)} {text}"
 
 
 def _day_text(value: date) -> str:

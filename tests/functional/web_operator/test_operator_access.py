@@ -38,6 +38,13 @@ def test_to_customers_the_panel_does_not_exist(app: Flask, alice: Visitor, shop:
         alice.post(path, status=404)
 
 
+def test_an_operator_sees_what_is_sold_without_buttons_that_would_be_refused(
+    app: Flask, olga: Visitor, shop: Shop
+) -> None:
+    assert "/orders/new" in Visitor(app).get("/").get_data(as_text=True)
+    assert "/orders/new" not in olga.get("/").get_data(as_text=True)
+
+
 def test_every_change_needs_the_form_token(app: Flask, olga: Visitor, shop: Shop) -> None:
     paths = _operator_paths(app, "POST")
     assert len(paths) > 20

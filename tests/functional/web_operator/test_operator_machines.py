@@ -175,6 +175,16 @@ def test_a_dom0_is_made_and_shown_with_what_is_given_away(
     assert "0 MiB of 64 GiB" in text_of(olga.get(answer.headers["Location"])).replace("\xa0", " ")
 
 
+def test_what_a_dom0_says_of_itself_stands_there_with_its_units(
+    olga: Visitor, db: Database, paris: Location
+) -> None:
+    page = olga.post("/operator/dom0s/new/", DOM0).headers["Location"]
+    with db.unit_of_work() as session:
+        session.scalars(sa.select(Dom0)).one().facts = {"memory_free_mib": 65280, "xen_version": "4.17.7"}
+    said = text_of(olga.get(page)).replace("\xa0", " ")
+    assert "It says: memory free 65,280 MiB, xen version 4.17.7." in said
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from domus.cli import (
     bank,
+    catalog,
     database,
     documents,
     gateways,
@@ -34,6 +35,7 @@ def cli() -> None:
 
 for group in (
     bank.bank,
+    catalog.catalog,
     database.db,
     database.ledger,
     documents.invoice,

@@ -41,19 +41,27 @@ def save(
     actor.require_operator()
     try:
         with db.unit_of_work() as session:
-            columns = dataclasses.asdict(check(session))
+            fields = check(session)
             row = model(**(created or {})) if row_id is None else get_row(session, model, row_id, what=what)
-            changed = write_row(row, columns)
-            session.add(row)
-            session.flush()
-            if changed:
-                _record(session, row, what, "created" if row_id is None else "changed", changed, actor, now)
+            write(session, row, fields, what=what, is_new=row_id is None, actor=actor, now=now)
             load(row)
     except IntegrityError as error:
         raise Conflict(
             f"The {what} could not be saved: somebody changed it or took its name; look again."
         ) from error
     return row
+
+
+def write(
+    session: Session, row: Row, fields: Any, *, what: str, is_new: bool, actor: Actor, now: datetime
+) -> dict[str, tuple[Any, Any]]:
+    """Write checked fields (a dataclass of columns) into a row, with an audit event; return what changed, as (old, new)."""
+    changed = write_row(row, dataclasses.asdict(fields))
+    session.add(row)
+    session.flush()
+    if changed:
+        _record(session, row, what, "created" if is_new else "changed", changed, actor, now)
+    return changed
 
 
 def delete(

@@ -16,6 +16,7 @@ from domus.catalog.services import ProductFields
 from domus.db.engine import Database
 from domus.placement.obstacles import standing
 from domus.workflows import catalog
+from domus_web.admin.catalog_file import CatalogFile
 from domus_web.filters import money, traffic
 from domus_web.operator.choices import yes_or_no
 from domus_web.operator.columns import NOTHING, size, status, yes_no
@@ -87,13 +88,14 @@ def _sale(_view: Any, _context: Any, row: Product, _name: str) -> Markup:
     return status("private", "private", "") if row.private else status("active", "on sale", "ok")
 
 
-class ProductView(Deletable, EditableView):
+class ProductView(CatalogFile, Deletable, EditableView):
     """The catalogue."""
 
     singular = "Product"
     form = ProductForm
     intro = "What customers can order. A product needs a price to be on the order page."
     create_intro = "Sizes first; prices and their renewals are added on the product's page."
+    list_template = "operator/products.html"
     empty_message = "Make the first one: a size of VPS, then its prices."
     details_template = "operator/product.html"
     delete_consequence = (

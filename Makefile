@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# So many tests run at a time: one beside the lab, which keeps a CPU busy by itself. 0 runs them in this process, for a debugger.
+WORKERS ?= 2
+
 # ONCE=1 ends the demo (or the lab's) after its order.
 DEMO_OPTIONS := $(if $(filter 1 yes true,$(ONCE)),--once)
 
@@ -24,7 +27,7 @@ demo: $(STAMP) ## a whole Domus on this machine with simulated dom0s, and one or
 	@$(BIN)/python -m domus_stack demo $(DEMO_OPTIONS)
 
 test: $(STAMP) ## all tests: unit, functional, integration, lab
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lab: $(STAMP) ## the demo's story on a real Xen dom0 in QEMU; ONCE=1 ends after it
 	@$(BIN)/python -m domus_lab story $(DEMO_OPTIONS)

@@ -24,6 +24,23 @@ from tests.support.people import People, make_people
 passwords.use_hasher(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests between workers by whole files, for what a file shares is made once.
+
+    The lab is one piece: there is one machine. It takes longest, so it is begun first.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("lab" if _is_lab(item) else item.path.as_posix()))
+    items.sort(key=_is_lab, reverse=True)
+
+
+def _is_lab(item: pytest.Item) -> bool:
+    return "/tests/lab/" in item.path.as_posix()
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Offer a migrated SQLite file to copy from."""

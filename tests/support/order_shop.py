@@ -85,8 +85,9 @@ class Shop:
         )
 
     def paid(self, *, now: datetime = NOW, **changes: Any) -> Vps:
-        """Place and pay an order; return its VPS."""
-        return self.vps_of(self.pay(self.order(now=now, **changes), now=now))
+        """Place and pay an order, unless a coupon left nothing to pay; return its VPS."""
+        order = self.order(now=now, **changes)
+        return self.vps_of(self.pay(order, now=now) if order.invoice.gross else order)
 
     def active(self, *, now: datetime = NOW, **changes: Any) -> Vps:
         """Bring an order to its running VPS on the first dom0."""

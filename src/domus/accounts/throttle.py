@@ -49,6 +49,11 @@ def resets_per_address(remote_address: str) -> Limit:
     return Limit(f"reset-from:{_network(remote_address)}", 20)
 
 
+def coupons_per_account(account_id: int) -> Limit:
+    """Limit the codes of coupons that an account tries and that are none."""
+    return Limit(f"coupon:{account_id}", 20)
+
+
 def _network(remote_address: str) -> str:
     """Return what one customer of a provider has: one IPv4 address, or 2^64 IPv6 addresses to choose from."""
     try:

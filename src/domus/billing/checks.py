@@ -94,7 +94,10 @@ def _invoices_that_differ_from_their_lines(session: Session) -> Iterator[str]:
 
 
 def _sales_that_are_not_booked(session: Session) -> Iterator[str]:
-    paid = sa.select(Invoice.id, Invoice.gross_minor).where(Invoice.state == InvoiceState.PAID)
+    # One over nothing, as after a coupon, moves nothing: there is nothing to book.
+    paid = sa.select(Invoice.id, Invoice.gross_minor).where(
+        Invoice.state == InvoiceState.PAID, Invoice.gross_minor != 0
+    )
     yield from _missing(session, paid, "invoice", "receivable:")
     refunded = paid.where(Invoice.payments.any(Payment.state == PaymentState.REFUNDED))
     yield from _missing(session, refunded, "credit", "receivable:", sign=-1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from domus.catalog.models import Price
 from domus.core.languages import DEFAULT_LANGUAGE
-from domus.core.wording import period_text
+from domus.core.money import Money
+from domus.core.wording import money_text, period_text, rate_text
 
 _SET_UP_FEE = {
     "en": "set-up fee",
@@ -13,6 +14,15 @@ _SET_UP_FEE = {
     "fr": "frais de mise en service",
     "ru": "плата за подключение",
     "zh": "开通费",
+}
+
+_COUPON = {
+    "en": "coupon",
+    "de": "Gutschein",
+    "es": "cupón",
+    "fr": "code promo",
+    "ru": "купон",
+    "zh": "优惠券",
 }
 
 MAX_LENGTH = 300
@@ -27,3 +37,10 @@ def set_up_line(price: Price, language: str) -> str:
     """Return the line of the set-up fee."""
     fee = _SET_UP_FEE.get(language, _SET_UP_FEE[DEFAULT_LANGUAGE])
     return f"{price.product.name}, {fee}"[:MAX_LENGTH]
+
+
+def coupon_line(code: str, millipercent: int, amount: Money, language: str) -> str:
+    """Return the line of what a coupon takes off, such as ``coupon SPRING, 20 %``; the amount where it is no part."""
+    word = _COUPON.get(language, _COUPON[DEFAULT_LANGUAGE])
+    worth = rate_text(millipercent, language) if millipercent else money_text(amount, language)
+    return f"{word} {code}, {worth}"[:MAX_LENGTH]

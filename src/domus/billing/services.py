@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -25,17 +26,30 @@ from domus.core.errors import Conflict
 from domus.core.money import Money
 from domus.core.texts import one_line
 
-__all__ = ["cancel_invoice", "next_number", "open_order_invoice", "refund", "settle", "start_subscription"]
+__all__ = [
+    "cancel_invoice",
+    "next_number",
+    "open_order_invoice",
+    "refund",
+    "settle",
+    "settle_free",
+    "start_subscription",
+]
 
 
-def open_order_invoice(session: Session, order: Order, *, now: datetime) -> Invoice:
-    """Ask for the first period and the set-up fee of an order. The invoice gets its number when it is paid."""
+def open_order_invoice(
+    session: Session, order: Order, *, discounts: Sequence[tuple[str, Money]] = (), now: datetime
+) -> Invoice:
+    """Ask for the first period and the set-up fee of an order. The invoice gets its number when it is paid.
+
+    ``discounts`` are further lines, whose amounts are negative.
+    """
     price = order.price
     account = session.get_one(Account, order.account_id)
     lines = [(period_line(price, account.language), price.amount)]
     if price.setup_fee:
         lines.append((set_up_line(price, account.language), price.setup_fee))
-    return invoicing.draft(session, account, lines, order=order, now=now)
+    return invoicing.draft(session, account, [*lines, *discounts], order=order, now=now)
 
 
 def settle(
@@ -84,13 +98,31 @@ def settle(
     return payment
 
 
-def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now: datetime) -> Payment:
+def settle_free(session: Session, invoice: Invoice, *, now: datetime) -> bool:
+    """Number an invoice over nothing and mark it paid; False when that was done already.
+
+    No money moves, so there is neither a payment nor a booking. Raises Conflict for one that asks for something, or that was
+    cancelled.
+    """
+    locked = _lock(session, invoice)
+    if locked.state is InvoiceState.PAID and not locked.gross:
+        return False
+    if locked.state is not InvoiceState.OPEN or locked.gross:
+        raise Conflict(f"Invoice {locked} is {locked.state.value} over {locked.gross}; it is not free.")
+    invoicing.finalise(session, locked, now=now)
+    return True
+
+
+def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now: datetime) -> Payment | None:
     """Give the money of a paid invoice back: both bookings are reversed, and the contract ends when it began with it.
 
     The invoice stays paid and numbered, and a credit note takes it back; a payment that was given back already is returned
-    as it is.
+    as it is. Of an invoice over nothing nothing is given back, and only the contract ends: None.
     """
     locked = _lock(session, invoice)
+    if locked.state is InvoiceState.PAID and not locked.gross:
+        _end_contract_begun_with(session, locked, now=now)
+        return None
     payment = session.scalar(
         sa.select(Payment).where(Payment.invoice_id == locked.id).execution_options(populate_existing=True)
     )

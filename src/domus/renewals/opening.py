@@ -12,10 +12,14 @@ from sqlalchemy.orm import Session
 
 from domus.accounts.models import Account
 from domus.billing.invoicing import invoice_columns
+from domus.billing.line_texts import coupon_line
 from domus.billing.models import Invoice, InvoiceLine
 from domus.billing.parties import buyer_of
 from domus.core.errors import Conflict, DomusError
 from domus.core.money import Money
+from domus.coupons import running
+from domus.coupons.discounts import Discount
+from domus.coupons.running import Running
 from domus.db.bulk import among, insert_rows, take_ids
 from domus.renewals.models import Renewal
 from domus.renewals.prices import Offer, PriceList
@@ -49,6 +53,8 @@ class Sales:
         self._default = next(company for company in companies if company.is_default)
         self._decisions: dict[tuple[str, str], tuple[Company, Decision]] = {}
         self._frames: dict[tuple[Money, str, str, str], dict[str, Any]] = {}
+        self.has_coupons = running.are_any(session)
+        """Whether any contract has a coupon that goes on; without one nothing more is asked about coupons."""
 
     def to(self, account: Account) -> tuple[Company, Decision]:
         """Return who invoices an account, with which tax; raise PreconditionFailed when its rate is not known."""
@@ -72,6 +78,14 @@ class Sales:
         # All else is the same for everybody who bears the same tax.
         return frame | {"account_id": account.id, "buyer": buyer_of(account).as_stored()}
 
+    def reduced(
+        self, price: Money, off: Discount, account: Account, *, now: datetime
+    ) -> tuple[dict[str, Any], list[tuple[Money, Money]]]:
+        """Return the columns of an account's invoice over one price less a discount, and the (net, tax) of the two lines."""
+        company, decision = self.to(account)
+        amounts = net_and_tax([price, -off.amount], decision, include_tax=company.prices_include_tax)
+        return invoice_columns(account, company, decision, amounts, now=now), amounts
+
 
 def open_renewals(
     session: Session, contracts: Sequence[Any], prices: PriceList, sales: Sales, *, now: datetime
@@ -81,8 +95,10 @@ def open_renewals(
     Returns how many were opened, and what was wrong with the others.
     """
     accounts = _accounts(session, {row.account_id for row in contracts})
+    coupons = running.of_contracts(session, [row.id for row in contracts]) if sales.has_coupons else {}
     invoices: list[dict[str, Any]] = []
-    lines: list[tuple[str, int, int]] = []
+    lines: list[tuple[int, str, int, int]] = []
+    taken_off: dict[int, tuple[Running, Discount]] = {}
     renewals: list[tuple[int, int, date, date]] = []
     faults: list[Fault] = []
     for row in contracts:
@@ -90,17 +106,38 @@ def open_renewals(
         account = accounts[row.account_id]
         try:
             ends_on = offer.period.end(row.paid_until, anchor_day=row.anchor_day)
-            invoice = sales.invoice(offer.amount, account, now=now)
+            coupon = coupons.get(row.id)
+            off = None if coupon is None else coupon.off(offer.amount)
+            if coupon is None or off is None:
+                invoice = sales.invoice(offer.amount, account, now=now)
+                amounts = None
+            else:
+                invoice, amounts = sales.reduced(offer.amount, off, account, now=now)
         except (DomusError, ValueError, OverflowError) as error:
             faults.append(Fault(row.id, str(error)))
             continue
+        place = len(invoices)
         invoices.append(invoice)
         text = line_text(offer, row.hostname, row.paid_until, ends_on)
-        lines.append((text, invoice["net_minor"], invoice["tax_minor"]))
+        if amounts is None or coupon is None or off is None:
+            lines.append((place, text, invoice["net_minor"], invoice["tax_minor"]))
+        else:
+            texts = text, discount_text(off, account.language)
+            lines += [
+                (place, said, net.minor, tax.minor) for said, (net, tax) in zip(texts, amounts, strict=True)
+            ]
+            taken_off[place] = coupon, off
         renewals.append((row.id, offer.price_id, row.paid_until, ends_on))
     if invoices:
-        _insert(session, invoices, lines, renewals)
+        ids = _insert(session, invoices, lines, renewals)
+        if taken_off:
+            running.note_many(session, {ids[place]: both for place, both in taken_off.items()})
     return len(invoices), faults
+
+
+def discount_text(off: Discount, language: str) -> str:
+    """Return the line of what a coupon takes off."""
+    return coupon_line(off.code, off.millipercent, off.amount, language)
 
 
 def refuse_nothing(price: Money) -> None:
@@ -120,9 +157,10 @@ def line_text(offer: Offer, hostname: str, starts_on: date, ends_on: date) -> st
 def _insert(
     session: Session,
     invoices: Sequence[dict[str, Any]],
-    lines: Sequence[tuple[str, int, int]],
+    lines: Sequence[tuple[int, str, int, int]],
     renewals: Sequence[tuple[int, int, date, date]],
-) -> None:
+) -> Sequence[int]:
+    """Insert invoices with their lines, each of which says at which place its invoice stands; return the invoices' ids."""
     ids = take_ids(session, Invoice, len(invoices))
     names = tuple(invoices[0])
     insert_rows(
@@ -135,7 +173,7 @@ def _insert(
         session,
         InvoiceLine,
         ("invoice_id", "text", "net_minor", "tax_minor"),
-        ((key, *line) for key, line in zip(ids, lines, strict=True)),
+        ((ids[place], *line) for place, *line in lines),
     )
     insert_rows(
         session,
@@ -143,6 +181,7 @@ def _insert(
         ("invoice_id", "subscription_id", "price_id", "starts_on", "ends_on"),
         ((key, *renewal) for key, renewal in zip(ids, renewals, strict=True)),
     )
+    return ids
 
 
 def _accounts(session: Session, ids: set[int]) -> dict[int, Any]:

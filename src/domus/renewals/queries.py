@@ -80,6 +80,11 @@ def to_pay_from_balance(prices: PriceList, now: datetime, *, suspended: bool) ->
     )
 
 
+def to_settle_free(now: datetime) -> Question:
+    """Ask for open renewals that a coupon leaves nothing to pay of, as long as something is there to be renewed."""
+    return _open_renewals().where(Invoice.gross_minor == 0, sa.or_(_is_active(), _ended_and_kept(now)))
+
+
 def to_charge(prices: PriceList, today: date, *, days_before: int) -> Question:
     """Ask for open renewals that are due soon, or overdue, and whose account has a saved method to be charged.
 
@@ -94,6 +99,7 @@ def to_charge(prices: PriceList, today: date, *, days_before: int) -> Question:
             _is_active(),
             Subscription.paid_until <= today + timedelta(days=days_before),
             _is_usual(prices),
+            Invoice.gross_minor > 0,
             saved,
         )
         .add_columns(tried.scalar_subquery().label("tries"), last.scalar_subquery().label("last_try_at"))

@@ -19,11 +19,13 @@ from domus.billing import invoicing
 from domus.billing import services as billing
 from domus.billing.models import Subscription
 from domus.core.errors import Conflict
+from domus.coupons import running
+from domus.coupons.discounts import Discount
 from domus.db.rows import changed_rows
 from domus.renewals import queries
 from domus.renewals.mails import tell_steps
 from domus.renewals.models import DunningStep, Renewal, StepKind, SubscriptionHold
-from domus.renewals.opening import line_text, refuse_nothing
+from domus.renewals.opening import discount_text, line_text, refuse_nothing
 from domus.renewals.prices import Offer
 from domus.vps.models import Vps
 
@@ -59,7 +61,15 @@ def ask(session: Session, contract: Subscription, vps: Vps, offer: Offer, *, now
     text = line_text(offer, vps.hostname, contract.paid_until, ends_on)
     account = session.get_one(Account, contract.account_id)
     refuse_nothing(offer.amount)
-    invoice = invoicing.draft(session, account, [(text, offer.amount)], now=now)
+    coupon = running.of_order(session, contract.order_id)
+    off = None if coupon is None else coupon.off(offer.amount)
+    lines = [(text, offer.amount)]
+    if off is not None:
+        _refuse_free(off, offer)
+        lines.append((discount_text(off, account.language), -off.amount))
+    invoice = invoicing.draft(session, account, lines, now=now)
+    if coupon is not None and off is not None:
+        running.note_many(session, {invoice.id: (coupon, off)})
     renewal = Renewal(
         invoice_id=invoice.id,
         subscription_id=contract.id,
@@ -70,6 +80,14 @@ def ask(session: Session, contract: Subscription, vps: Vps, offer: Offer, *, now
     session.add(renewal)
     session.flush()
     return renewal
+
+
+def _refuse_free(off: Discount, offer: Offer) -> None:
+    """Raise Conflict for a period that a coupon leaves nothing to pay of: pressing a button is no payment."""
+    if off.amount == offer.amount:
+        raise Conflict(
+            f"With the coupon {off.code} the next period costs nothing; it is renewed by itself when its day comes."
+        )
 
 
 def settle(session: Session, renewal: Renewal, *, now: datetime) -> bool:

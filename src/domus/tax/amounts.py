@@ -16,25 +16,44 @@ def net_and_tax(
 
     Net prices get the tax on top. Prices that include tax are those of the seller's own country: a buyer who pays tax, of
     whichever country, pays them as they are; a buyer who pays none pays them without the tax of the seller's country.
+
+    A negative price is a discount: it lessens what is taxed. The other lines stand as they would without it, and it takes
+    what then remains between their sum and what the whole invoice comes to, so that no rounding is added by it.
     """
     currency = prices[0].currency
-    total = sum(prices, Money.zero(currency))
+    ratio = _ratio(decision, include_tax)
+    sums = {is_discount: _sum(prices, currency, is_discount) for is_discount in (False, True)}
+    full = sums[False].times(ratio)
+    reduced = (sums[False] + sums[True]).times(ratio)
+    parts = {
+        False: iter(share(full, [price for price in prices if price.minor >= 0])),
+        True: iter(share(reduced - full, [price for price in prices if price.minor < 0])),
+    }
+    lines = [(price, next(parts[price.minor < 0])) for price in prices]
     if not include_tax:
-        taxes = share(total.times(decision.ratio), prices)
-        return list(zip(prices, taxes, strict=True))
-    if decision.country:
-        net_total = total.times(1 / (1 + decision.ratio))
-        nets = share(net_total, prices)
-        return [(net, price - net) for net, price in zip(nets, prices, strict=True)]
-    nets = share(total.times(1 / (1 + decision.home_ratio)), prices)
-    return [(net, Money.zero(currency)) for net in nets]
+        return lines
+    nothing = Money.zero(currency)
+    return [(net, price - net if decision.country else nothing) for price, net in lines]
+
+
+def _ratio(decision: Decision, include_tax: bool) -> Fraction:
+    """Return what to multiply a price by: to get its tax where that comes on top, else to get what is left without it."""
+    if not include_tax:
+        return decision.ratio
+    return 1 / (1 + (decision.ratio if decision.country else decision.home_ratio))
+
+
+def _sum(prices: Sequence[Money], currency: str, is_discount: bool) -> Money:
+    return sum((price for price in prices if (price.minor < 0) is is_discount), Money.zero(currency))
 
 
 def share(total: Money, weights: Sequence[Money]) -> list[Money]:
-    """Split an amount in proportion to weights, in whole minor units that sum to it exactly.
+    """Split an amount in proportion to weights, all of one sign, in whole minor units that sum to it exactly.
 
     What is left over by rounding down goes to the lines that lost most, the first of them where they lost the same.
     """
+    if not weights:
+        return []
     sum_of_weights = sum(weight.minor for weight in weights)
     if sum_of_weights == 0:
         return [total, *(Money.zero(total.currency) for _ in weights[1:])]

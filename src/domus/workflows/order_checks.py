@@ -39,6 +39,8 @@ class OrderRequest:
     """One public key a line."""
     root_password: str | None
     request_token: str
+    coupon: str = ""
+    """Its code as it was typed, or nothing."""
 
     def __repr__(self) -> str:
         return f"OrderRequest(account_id={self.account_id}, hostname={self.hostname!r})"

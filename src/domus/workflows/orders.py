@@ -18,7 +18,8 @@ from domus.billing import services as billing
 from domus.billing.models import Invoice, Order, OrderState
 from domus.billing.states import change_order_state
 from domus.catalog.models import Price
-from domus.core.errors import Conflict, DomusError, NoCapacity, NotAllowed, NotFound
+from domus.core.errors import Conflict, DomusError, InvalidInput, NoCapacity, NotAllowed, NotFound
+from domus.coupons import services as coupons
 from domus.db.engine import LOCK_TIMEOUT_SECONDS, Database
 from domus.db.locks import lock_name
 from domus.placement import addresses
@@ -30,6 +31,7 @@ from domus.renewals import services as renewals
 from domus.vps import queries as vps_queries
 from domus.vps import services as vps_services
 from domus.vps.models import Power, Vps, VpsState
+from domus.workflows import order_coupons
 from domus.workflows.mail_orders import tell_placed
 from domus.workflows.order_checks import OrderRequest, check_choice, check_wish
 from domus.workflows.payments import givenback
@@ -71,8 +73,9 @@ def place(
 ) -> Order:
     """Place an order: its price fixed, its place and addresses held until *hold* is over.
 
-    The same form sent twice is the same order. Raises InvalidInput with the field, NoCapacity, or Conflict when the
-    account has ``max_unpaid`` orders to pay already; then nothing is held and nothing is owed.
+    The same form sent twice is the same order. One that a coupon leaves nothing to pay of is paid at once. Raises
+    InvalidInput with the field, NoCapacity, or Conflict when the account has ``max_unpaid`` orders to pay already; then
+    nothing is held and nothing is owed.
     """
     actor.require_account(request.account_id, what="account")
     with db.reading() as session:
@@ -86,6 +89,7 @@ def place(
             if max_unpaid is not None:
                 _refuse_too_many_unpaid(session, request.account_id, max_unpaid)
             choice = check_choice(session, request, actor=actor)
+            coupon = order_coupons.find(session, request, choice, now=now)
             order = _new_order(session, request, now=now, hold=hold)
             placement.reserve(
                 session,
@@ -96,13 +100,16 @@ def place(
                 wish=wish,
                 now=now,
             )
-            invoice = billing.open_order_invoice(session, order, now=now)
-            tell_placed(session, order, invoice, hostname=wish.hostname, now=now)
+            invoice = order_coupons.open_invoice(session, order, coupon, now=now)
+            if invoice.gross:
+                tell_placed(session, order, invoice, hostname=wish.hostname, now=now)
             audit.record(
                 session, actor=actor, action="order.placed", object_type="order", object_id=order.id,
                 account_id=order.account_id, details={"number": order.number}, now=now,
             )  # fmt: skip
-    except (NoCapacity, sa.exc.IntegrityError, sa.exc.OperationalError) as error:
+            if not invoice.gross:
+                _begin_free(session, order, actor=actor, now=now)
+    except (NoCapacity, InvalidInput, sa.exc.IntegrityError, sa.exc.OperationalError) as error:
         return _settled_elsewhere(db, request, error, actor=actor)
     return get(db, order_id=order.id, actor=actor)
 
@@ -223,7 +230,8 @@ def _settled_elsewhere(db: Database, request: OrderRequest, error: Exception, *,
         earlier = _same_form(session, request)
     if earlier is not None:
         return get(db, order_id=earlier, actor=actor)
-    if isinstance(error, NoCapacity):
+    # The same form sent twice at once finds the coupon used, by itself.
+    if isinstance(error, (NoCapacity, InvalidInput)):
         raise error
     log.warning("an order could not be placed", exc_info=error)
     raise Conflict(
@@ -270,11 +278,19 @@ def begin(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: str
     provisioning.tell_order_paid(session, order.id, now=now)
 
 
+def _begin_free(session: Session, order: Order, *, actor: Actor, now: datetime) -> None:
+    """Settle a new order that costs nothing, and set going what follows."""
+    locked, vps = lock(session, order.id, actor)
+    billing.settle_free(session, locked.invoice, now=now)
+    begin(session, locked, vps, actor=actor, now=now)
+
+
 def _cancel(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: str, now: datetime) -> None:
     change_order_state(session, order.id, "cancel", actor=actor, reason=reason, now=now)
     billing.cancel_invoice(session, order.invoice)
     vps_services.transition(session, vps.id, "cancel", actor=actor, reason=reason, now=now)
     placement.give_back(session, vps.id, quarantine=timedelta(0), now=now)
+    coupons.give_back(session, order.id, now=now)
 
 
 def _refund(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: str, now: datetime) -> None:
@@ -284,7 +300,8 @@ def _refund(session: Session, order: Order, vps: Vps, *, actor: Actor, reason: s
         )
     change_order_state(session, order.id, "refund", actor=actor, reason=reason, now=now)
     payment = billing.refund(session, order.invoice, actor=actor, reason=reason, now=now)
-    givenback.keep_unsendable(session, payment, now=now)
+    if payment is not None:
+        givenback.keep_unsendable(session, payment, now=now)
     contract = renewals.lock(session, vps)
     if contract is not None:
         renewals.withdraw_open(session, contract, now=now)

@@ -81,3 +81,26 @@ def test_shares_sum_to_the_whole_and_none_is_off_by_more_than_one(total: int, we
     if sum(weights):
         for part, weight in zip(parts, weights, strict=True):
             assert abs(part - Fraction(total * weight, sum(weights))) < 1
+
+
+@given(prices, decisions, st.booleans(), st.integers(0, 100))
+def test_a_discount_lessens_what_is_taxed_and_adds_no_rounding(
+    minor: list[int], decision: Decision, include_tax: bool, part: int
+) -> None:
+    full = sum(minor)
+    off = full * part // 100
+    lines = net_and_tax([*euros(*minor), *euros(-off)], decision, include_tax=include_tax)
+    [(net, tax)] = net_and_tax(euros(full - off), decision, include_tax=include_tax)
+    assert sum(line.minor for line, _ in lines) == net.minor
+    assert sum(line.minor for _, line in lines) == tax.minor
+    assert lines[:-1] == net_and_tax(euros(*minor), decision, include_tax=include_tax), "the others stay"
+    assert lines[-1][0].minor <= 0
+    assert lines[-1][1].minor <= 0
+
+
+@given(prices, decisions, st.booleans())
+def test_a_discount_of_everything_leaves_neither_net_nor_tax(
+    minor: list[int], decision: Decision, include_tax: bool
+) -> None:
+    lines = net_and_tax([*euros(*minor), *euros(-sum(minor))], decision, include_tax=include_tax)
+    assert sum(net.minor for net, _ in lines) == sum(tax.minor for _, tax in lines) == 0

@@ -15,6 +15,7 @@ from domus.accounts.models import Account
 from domus.billing.models import Subscription
 from domus.catalog.models import Price
 from domus.core.clock import utc_now
+from domus.coupons import running
 from domus.renewals import queries
 from domus.renewals.models import SubscriptionHold
 from domus.vps.models import Vps, VpsState
@@ -156,6 +157,7 @@ class ContractView(ActingView):
             **super().details_arguments(model),
             "vps": vps,
             "hold": hold,
+            "coupon": running.of_order(session, model.order_id),
             "standing": standing(model, vps, hold),
             "terms": queries.terms_of(session, model),
             "renewals": queries.renewals_of(session, model.id),

@@ -45,6 +45,9 @@ class OrderForm(Form):
     price_id = OneOf("Product", "Choose a product.")
     location_id = OneOf("Location", "Choose a location.")
     template_id = OneOf("Operating system", "Choose an operating system.")
+    coupon = StringField("Coupon", [Length(max=100)], filters=[strip])
+    coupon_shown = HiddenField()
+    """The code whose effect the page showed when it was sent."""
     hostname = StringField(
         "Host name", [InputRequired("Enter a host name, such as www.example.org.")], filters=[strip]
     )

@@ -17,6 +17,7 @@ from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
 from domus.gateways.play_money import PlayMoney
 from domus.workflows import billing_data, orders
+from domus.workflows.coupons import CouponQuote
 from domus.workflows.orders import OrderRequest
 from domus.workflows.payments import paying
 from domus_web.auth.sessions import customer_required
@@ -27,8 +28,9 @@ from domus_web.context import (
     current_gateways,
     current_settings,
 )
-from domus_web.customer import queries
+from domus_web.customer import coupons, queries
 from domus_web.customer.availability import Free, free_places
+from domus_web.customer.coupons import Totals
 from domus_web.customer.forms import OrderForm
 from domus_web.customer.payments import pay_placed, return_urls
 from domus_web.forms import ConfirmForm
@@ -103,11 +105,17 @@ def new() -> ResponseReturnValue:
     with current_db().reading() as session:
         choice = _choice(session)
     form = _order_form(choice)
+    quote = coupons.look(form, choice.prices, choice.price(form.price_id.data))
     status = 200
-    if form.validate_on_submit():
+    if coupons.is_asked_about() or form.coupon.errors:
+        status = 422 if form.coupon.errors else 200
+    elif form.validate_on_submit():
+        if quote is not None and form.coupon_shown.data != quote.code:
+            return _order_page(form, choice, status, quote, is_new_to_customer=True)
         try:
             order = _place(form)
-            pay_placed(order.invoice.id)
+            if order.state is OrderState.PLACED:
+                pay_placed(order.invoice.id)
             return redirect(url_for("orders.show", order_id=order.id), 303)
         except InvalidInput as error:
             form.refuse(error)
@@ -120,7 +128,7 @@ def new() -> ResponseReturnValue:
             status = 409
     elif form.is_submitted():
         status = 422
-    return _order_page(form, choice, status)
+    return _order_page(form, choice, status, quote)
 
 
 def _order_form(choice: Choice) -> OrderForm:
@@ -137,16 +145,26 @@ def _order_form(choice: Choice) -> OrderForm:
     return form
 
 
-def _order_page(form: OrderForm, choice: Choice, status: int) -> ResponseReturnValue:
+def _order_page(
+    form: OrderForm,
+    choice: Choice,
+    status: int,
+    quote: CouponQuote | None,
+    *,
+    is_new_to_customer: bool = False,
+) -> ResponseReturnValue:
+    """Show the form; with a coupon that the customer did not see the effect of yet, ask to look and press once more."""
     chosen = choice.price(form.price_id.data)
     tax = billing_data.quote(
         current_db(), account_id=current_account_id(), actor=current_actor(), now=utc_now()
     )
     balances = paying.balances(current_db(), account_id=current_account_id(), actor=current_actor())
     prepaid = [amount for amount in balances if amount.minor > 0]
+    form.coupon_shown.data = "" if quote is None else quote.code
     page = render_template(
-        "customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax, prepaid=prepaid
-    )
+        "customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax, prepaid=prepaid,
+        totals=Totals(tax, quote), is_new_to_customer=is_new_to_customer,
+    )  # fmt: skip
     return page, status
 
 
@@ -162,6 +180,7 @@ def _place(form: OrderForm) -> Order:
             ssh_keys=form.ssh_keys.data or "",
             root_password=form.root_password.data or None,
             request_token=str(form.request_token.data),
+            coupon=str(form.coupon.data or ""),
         ),
         actor=current_actor(),
         now=utc_now(),

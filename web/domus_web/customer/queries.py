@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from domus.billing.models import Invoice, Order, Subscription
 from domus.catalog.models import OsTemplate, Price
 from domus.core.errors import NotFound
+from domus.coupons import running
+from domus.coupons.running import Running
 from domus.gateways.checks import BANK
 from domus.inventory.models import AddressState, Dom0, IpAddress
 from domus.provisioning.models import Job, JobState
@@ -61,6 +63,8 @@ class VpsPage:
     """What the next period can be ordered at; empty when nothing can be renewed."""
     to_pay: Renewal | None
     """The next period, when it was asked for and is not paid."""
+    coupon: Running | None
+    """What takes something off the next payment."""
     jobs: Sequence[Job]
     history: Sequence[VpsTransition]
 
@@ -127,7 +131,8 @@ def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
         .limit(HISTORY_LENGTH)
     ).all()
     to_pay = None if subscription is None else open_renewal(session, subscription.id)
-    return VpsPage(view, subscription, _renewals(subscription), to_pay, jobs, history)
+    coupon = running.of_order(session, view.vps.order_id)
+    return VpsPage(view, subscription, _renewals(subscription), to_pay, coupon, jobs, history)
 
 
 def console_tail(session: Session, vps_id: uuid.UUID) -> ConsoleTail | None:

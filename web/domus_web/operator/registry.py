@@ -5,6 +5,7 @@ from __future__ import annotations
 from domus.accounts.models import Account, AuditEvent, User
 from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment, Subscription
 from domus.catalog.models import OsTemplate, Price, Product
+from domus.coupons.models import Coupon
 from domus.gateways.models import (
     BankLine,
     Dispute,
@@ -24,6 +25,7 @@ from domus_web.admin.addresses import AddressView
 from domus_web.admin.books import CreditNoteView, InvoiceView, LedgerView, PaymentView
 from domus_web.admin.companies import CompanyView, InvoicingView, RateView
 from domus_web.admin.contracts import ContractView
+from domus_web.admin.coupons import CouponView
 from domus_web.admin.dom0s import Dom0View
 from domus_web.admin.gateways import (
     AttemptView,
@@ -80,6 +82,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("Products", Product, ProductView, "products"),
             ("Prices", Price, PriceView, "prices"),
+            ("Coupons", Coupon, CouponView, "coupons"),
             ("Renewal days", RenewalTerms, RenewalTermsView, "renewal-days"),
             ("OS templates", OsTemplate, OsTemplateView, "templates"),
         ),

@@ -25,6 +25,8 @@
     if (!chosen) return;
     form.querySelector("[data-summary=name]").textContent = chosen.dataset.name;
     form.querySelector("[data-summary=total]").textContent = chosen.dataset.total;
+    const coupon = form.querySelector("[data-summary=coupon]");
+    if (coupon) coupon.textContent = chosen.dataset.coupon;
     for (const pair of chosen.dataset.free.trim().split(/\s+/)) {
       const [place, places] = pair.split(":");
       form.querySelector(`[data-place="${place}"]`)?.replaceChildren(status(...label(Number(places))));

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from domus.accounts.actor import Actor
+from domus.billing import services as billing
+from domus.billing.models import InvoiceState
 from domus.core.errors import Conflict
 from domus.db.engine import Database
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
@@ -38,6 +40,17 @@ def pay_from_balance(db: Database, *, invoice_id: int, now: datetime) -> bool:
     """Pay one renewal from the balance, and bring its VPS back; False when the balance does not cover it (any more)."""
     with db.unit_of_work() as session:
         return booking.pay_invoice_from_balance(session, invoice_id, actor=ACTOR, now=now)
+
+
+def settle_free(db: Database, *, invoice_id: int, now: datetime) -> bool:
+    """Settle a renewal that a coupon leaves nothing to pay of; False when it was settled or withdrawn meanwhile."""
+    with db.unit_of_work() as session:
+        invoice, follow_up = booking.lock_invoice(session, invoice_id, now=now)
+        if invoice is None or invoice.state is not InvoiceState.OPEN:
+            return False
+        billing.settle_free(session, invoice, now=now)
+        follow_up(actor=ACTOR, now=now)
+    return True
 
 
 def charge(db: Database, gateways: Gateways, *, account_id: int, invoice_id: int, now: datetime) -> bool:

@@ -107,6 +107,8 @@ def run(db: Database, *, gateways: Gateways | None = None, now: datetime) -> Run
     _name_price_faults(db, prices, report)
     for group in prices.groups:
         _invoice(db, group, prices, sales, report, now=now)
+    if sales.has_coupons:
+        _settle_free(db, report, now=now)
     _pay(db, gateways, prices, report, now=now)
     for group in prices.groups:
         _remind(db, group, report, now=now)
@@ -128,6 +130,14 @@ def _open(
     session: Session, rows: Sequence[Any], *, prices: PriceList, sales: Sales, now: datetime
 ) -> tuple[int, list[Fault]]:
     return open_renewals(session, rows, prices, sales, now=now)
+
+
+def _settle_free(db: Database, report: RunReport, *, now: datetime) -> None:
+    """Settle those that coupons leave nothing to pay of; each counts as paid."""
+    for row in _each(db, queries.to_settle_free(now), Invoice.id):
+        with _Attempt(report, row.subscription_id) as attempt:
+            attempt.done = charging.settle_free(db, invoice_id=row.id, now=now)
+        report.paid += attempt.done
 
 
 def _pay(

@@ -8,10 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from domus.accounts.models import Account, AuditEvent, Role, User
+from domus.billing.models import Invoice, InvoiceState
 from domus.db.bulk import among, insert_new_rows, insert_rows, take_ids, update_rows
 from domus.db.engine import Database
 from tests.support.builders import NOW
 
+#: What arrays and COPY have a meaning of their own for.
+AWKWARD = 'a "b" \\ {c},NULL\n\t\\N'
 COLUMNS = ("id", "name", "email", "country", "created_at")
 
 
@@ -57,23 +60,26 @@ def test_each_row_gets_values_of_its_own(any_db: Database) -> None:
     ids = accounts(any_db, 3)
     with any_db.unit_of_work() as session:
         found = update_rows(
-            session, Account, ("id", "name", "created_at"), [(key, f"new {key}", NOW) for key in ids[:2]]
+            session, Account, ("id", "name", "created_at"), [(ids[0], AWKWARD, NOW), (ids[1], "NULL", NOW)]
         )
     assert found == 2
     with any_db.reading() as session:
         names = session.scalars(sa.select(Account.name).order_by(Account.id)).all()
-    assert names == [f"new {ids[0]}", f"new {ids[1]}", f"Näme {ids[2]}\t\\N"]
+    assert names == [AWKWARD, "NULL", f"Näme {ids[2]}\t\\N"]
 
 
 def test_rows_that_are_there_already_are_left_out(any_db: Database) -> None:
     key, *_ = accounts(any_db, 2)
-    given = [(key, "other", f"a{key}@example.org", "DE", NOW), (key + 9, "new", "new@example.org", "DE", NOW)]
+    given = [
+        (key, "other", f"a{key}@example.org", "DE", NOW),
+        (key + 9, AWKWARD, "new@example.org", "DE", NOW),
+    ]
     with any_db.unit_of_work() as session:
         assert insert_new_rows(session, Account, COLUMNS, given) == 1
         assert insert_new_rows(session, Account, COLUMNS, given) == 0
         assert insert_new_rows(session, Account, COLUMNS, []) == 0
         names = session.scalars(sa.select(Account.name).order_by(Account.id)).all()
-    assert names == [f"Näme {key}\t\\N", f"Näme {key + 1}\t\\N", "new"]
+    assert names == [f"Näme {key}\t\\N", f"Näme {key + 1}\t\\N", AWKWARD]
 
 
 def test_states_moments_and_json_among_new_rows_are_stored_as_by_the_models(any_db: Database) -> None:
@@ -95,6 +101,19 @@ def test_rows_are_found_by_one_of_many_values(any_db: Database) -> None:
             second,
         ]
         assert session.scalars(query.where(among(session, Account.email, []))).all() == []
+
+
+def test_no_json_is_no_value_where_the_model_says_so(any_db: Database) -> None:
+    (account_id,) = accounts(any_db, 1)
+    columns = (
+        "account_id", "state", "currency", "net_minor", "tax_minor", "gross_minor", "issued_at", "seller", "buyer"
+    )  # fmt: skip
+    rest = (account_id, InvoiceState.OPEN, "EUR", 1, 0, 1, NOW)
+    buyers = [None, {"name": "A"}, {"name": "A"}, None]
+    with any_db.unit_of_work() as session:
+        insert_rows(session, Invoice, columns, [(*rest, None, buyer) for buyer in buyers])
+        assert session.scalars(sa.select(Invoice.buyer).order_by(Invoice.id)).all() == buyers
+        assert session.scalar(sa.select(sa.func.count()).where(Invoice.seller.is_(sa.null()))) == 4
 
 
 def test_a_row_that_is_refused_is_refused_as_by_the_models_and_keeps_its_secrets(any_db: Database) -> None:

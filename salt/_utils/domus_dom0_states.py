@@ -31,14 +31,20 @@ def highstate(pillar: Any, state_dir: StateDir) -> HighState:
     if dom0.hypervisor == "simulated":
         return _note("The hypervisor is simulated, so there is nothing to set up; nothing is done")
     states = _packages(dom0) | _bridge(dom0.bridge) | _directories(dom0, state_dir)
-    states |= _state(
-        "libvirt", "service.running", name="libvirtd", enable=True, require=_needs("pkg", "packages")
-    )
+    states |= _libvirt()
     if dom0.hypervisor == "xen":
         states |= _xen_consoles()
     # Last: an operator who has no volume group yet gets everything else done.
     return states | _state(
         "storage", "dom0.storage_ready", name=dom0.volume_group or dom0.image_dir or "storage"
+    )
+
+
+def _libvirt() -> HighState:
+    """Return the states of libvirt, which is started at boot and by whoever asks for it, and ends when nobody does."""
+    states = _state("libvirt-boot", "service.enabled", name="libvirtd", require=_needs("pkg", "packages"))
+    return states | _state(
+        "libvirt", "service.running", name="libvirtd.socket", enable=True, require=_needs("pkg", "packages")
     )
 
 
@@ -73,8 +79,8 @@ def _bridge(bridge: str) -> HighState:
     return states | _state(
         "bridge",
         "cmd.run",
+        # A shell takes it; the grammar of the pillar lets a bridge have no letter that means anything to one.
         name=f"ifup {bridge}",
-        python_shell=False,
         creates=present,
         require=_needs("file", "bridge-file") + _needs("pkg", "packages"),
     )

@@ -1,4 +1,4 @@
-"""The errors of the dom0 side: one root and three classes, told apart by who has to act."""
+"""The errors of the dom0 side: one root and its classes, told apart by who has to act."""
 
 
 class DomusError(Exception):
@@ -15,3 +15,7 @@ class Refused(DomusError):
 
 class ToolFailed(DomusError):
     """A command or a library failed while doing a legitimate thing; secrets are left out."""
+
+
+class ToolMissing(ToolFailed):
+    """A command is not installed here."""

@@ -15,6 +15,7 @@ from domus_storage import Storage, open_storage
 
 PILLAR_KEY = "domus"
 CONTEXT_KEY = "domus.dom0"
+NO_PILLAR = f"This minion has no pillar `{PILLAR_KEY}`, so it is no dom0 of Domus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,21 @@ def open_dom0(opts: Mapping[str, Any], pillar: Mapping[str, Any], context: Mutab
     """
     raw = pillar.get(PILLAR_KEY)
     if not raw:
-        raise NotValid(f"This minion has no pillar `{PILLAR_KEY}`, so it is no dom0 of Domus")
+        raise NotValid(NO_PILLAR)
     kept = context.get(CONTEXT_KEY)
     if kept is None or kept[0] is not raw:
         kept = context[CONTEXT_KEY] = (raw, _open(opts, raw, context))
     dom0: Dom0 = kept[1]
     return dom0
+
+
+def open_storage_of(opts: Mapping[str, Any], pillar: Mapping[str, Any]) -> Storage:
+    """Open the storage alone: it may be looked at where the hypervisor is not installed yet."""
+    raw = pillar.get(PILLAR_KEY)
+    if not raw:
+        raise NotValid(NO_PILLAR)
+    dom0 = Dom0Pillar.parse(raw).dom0
+    return open_storage(dom0, StateDir.from_options(opts), opts.get(PILLAR_KEY) or {}, Runner())
 
 
 def _open(opts: Mapping[str, Any], raw: Mapping[str, Any], context: MutableMapping[str, Any]) -> Dom0:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from domus_errors import ToolFailed
+from domus_errors import ToolFailed, ToolMissing
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TAIL_CHARACTERS = 2000
@@ -78,7 +78,8 @@ class Runner:
                 start_new_session=True,
             )
         except OSError as error:
-            raise ToolFailed(f"{shown(argv, secrets)} could not be started: {error.strerror}") from None
+            kind = ToolMissing if isinstance(error, FileNotFoundError) else ToolFailed
+            raise kind(f"{shown(argv, secrets)} could not be started: {error.strerror}") from None
         data = None if input_text is None else input_text.encode()
         try:
             raw_stdout, raw_stderr = process.communicate(data, timeout=timeout_seconds)

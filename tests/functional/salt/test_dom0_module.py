@@ -1,5 +1,7 @@
 """The module dom0, the SLS of VPSs and of the dom0 on the real loader, through whole state runs."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,6 +179,45 @@ def test_dom0_states_of_a_xen_host_render_with_requisites_that_exist(salt_dom0: 
             for argument in arguments if isinstance(arguments, list) else ():
                 for needed in argument.get("require", []) if isinstance(argument, dict) else ():
                     assert next(iter(needed.values())) in states, identity
+
+
+def test_command_that_brings_up_the_bridge_is_one_that_salt_runs(salt_dom0: SaltDom0) -> None:
+    storage = {"backend": "lvm", "volume_group": "xenvg"}
+    salt_dom0.set_pillar(dom0_pillar(hypervisor="xen", bridge="xenbr77", storage=storage))
+    states = salt_dom0.modules.dom0.host_states()
+    # Alone, and with a program that does nothing: this machine is to have no bridge.
+    ((function, given),) = states["domus-dom0-bridge"].items()
+    arguments = {key: value for argument in given for key, value in argument.items() if key != "require"}
+    assert arguments.pop("name") == "ifup xenbr77"
+    (state,) = salt_dom0.modules.state.single(function, "true xenbr77", **arguments).raw.values()
+    assert (state["result"], state["changes"]["retcode"]) == (True, 0)
+
+
+def test_storage_is_looked_at_without_the_hypervisor(
+    salt_dom0: SaltDom0, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "libvirt", None)
+    storage = {"backend": "image", "image_dir": str(tmp_path)}
+    salt_dom0.set_pillar(dom0_pillar(hypervisor="xen", storage=storage))
+    ret = salt_dom0.state("dom0.storage_ready", name="images")
+    assert ret["result"] is True
+    assert "MiB are free" in ret["comment"]
+
+
+@pytest.mark.parametrize(
+    ("test", "result", "said"), [(True, None, "It would be looked at"), (False, False, "Make it by hand")]
+)
+def test_storage_cannot_be_told_before_its_programs_are_installed(
+    salt_dom0: SaltDom0, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    test: bool, result: bool | None, said: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("domus_run.SEARCH_PATH", str(tmp_path))
+    storage = {"backend": "lvm", "volume_group": "xenvg"}
+    salt_dom0.set_pillar(dom0_pillar(hypervisor="xen", storage=storage))
+    ret = salt_dom0.state("dom0.storage_ready", test=test, name="xenvg")
+    assert (ret["result"], ret["changes"]) == (result, {})
+    assert "vgs" in ret["comment"]
+    assert said in ret["comment"]
 
 
 def test_customer_text_reaches_no_state(salt_dom0: SaltDom0) -> None:

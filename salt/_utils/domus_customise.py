@@ -141,11 +141,14 @@ def interfaces(nics: Sequence[NicSpec]) -> str:
 
 
 def fstab(vps: VpsSpec) -> str:
-    """Return /etc/fstab by label: a device's name depends on how the guest is run."""
+    """Return /etc/fstab by label: a device's name depends on how the guest is run.
+
+    ``x-systemd.growfs`` lets the guest grow its root file system at boot, should its disk have grown; we never do that.
+    """
     lines = ["# <file system> <mount point> <type> <options> <dump> <pass>"]
     for disk in vps.disks:
         if disk.role == "root":
-            lines.append(f"LABEL=root / {disk.filesystem} defaults,errors=remount-ro 0 1")
+            lines.append(f"LABEL=root / {disk.filesystem} defaults,errors=remount-ro,x-systemd.growfs 0 1")
         elif disk.role == "swap":
             lines.append(f"LABEL={disk.name} none swap sw 0 0")
         else:

@@ -105,6 +105,8 @@ def _entry(dom0: Dom0, uuid: str, seen: Seen, now: datetime, problem: str | None
         "seen_revision": (wanted or removed or {}).get("revision"),
         "power": power,
         "power_reason": reason,
+        "memory_mib": info.memory_mib if info and info.power in ON else None,
+        "vcpus": info.vcpus if info and info.power in ON else None,
         "boot_serial": notes.boot_serial or 0,
         "install": _job(dom0, uuid),
         "problem": problem or notes.problem,

@@ -1,5 +1,5 @@
 """
-What reactions do when something became of a contract: renewed, suspended, released, ended.
+What reactions do when something became of a contract: renewed, changed, suspended, released, ended.
 
 Each takes an id, asks the database what is true, and starts a state run on the dom0 when it has something to do. An
 event may be forged, doubled or late; a repeated call finds that there is nothing to do, and may be made by hand.
@@ -94,6 +94,25 @@ def subscription_ended(message_id: int, vps_id: str) -> str:
         salt-run domus_contract.subscription_ended 23 0b9e2c3d-0000-4000-8000-000000000000
     """
     return _told(outbox.SUBSCRIPTION_ENDED, message_id, vps_id)
+
+
+def subscription_changed(message_id: int, vps_id: str) -> str:
+    """
+    See to it that the dom0 of a VPS whose contract was changed gives it its new size.
+
+    message_id
+        The outbox message that the event came from.
+
+    vps_id
+        The VPS.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run domus_contract.subscription_changed 24 0b9e2c3d-0000-4000-8000-000000000000
+    """
+    return _told(outbox.SUBSCRIPTION_CHANGED, message_id, vps_id)
 
 
 def _told(tag: str, message_id: int, vps_id: str) -> str:

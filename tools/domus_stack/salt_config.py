@@ -20,6 +20,7 @@ REACTIONS = {
     "domus/subscription/suspended": "subscription_suspended.sls",
     "domus/subscription/released": "subscription_released.sls",
     "domus/subscription/ended": "subscription_ended.sls",
+    "domus/subscription/changed": "subscription_changed.sls",
     "domus/dom0/due": "dom0_due.sls",
     "domus/console/wanted": "console_wanted.sls",
     "salt/minion/*/start": "minion_start.sls",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from domus.billing import ledger
 from domus.billing.models import (
@@ -39,6 +39,7 @@ def all_problems(session: Session) -> list[str]:
         _numbers_that_are_double,
         _numbers_of_no_series,
         _credit_notes_over_more_than_their_invoice,
+        _credit_notes_that_are_not_booked,
     )
     return [problem for check in checks for problem in check(session)]
 
@@ -235,3 +236,31 @@ def _credit_notes_over_more_than_their_invoice(session: Session) -> Iterator[str
     )
     for invoice in session.scalars(query):
         yield f"More than invoice {invoice} was over is credited."
+
+
+def _credit_notes_that_are_not_booked(session: Session) -> Iterator[str]:
+    # What takes a whole invoice back is booked with the invoice; a part has a booking of its own.
+    taken_back = aliased(LedgerTransaction)
+    whole = sa.exists().where(
+        taken_back.reference == sa.literal("credit:") + sa.cast(CreditNote.invoice_id, sa.String)
+    )
+    of_note = LedgerTransaction.reference == sa.literal("credit_note:") + sa.cast(CreditNote.id, sa.String)
+    to_balance = sa.func.sum(LedgerEntry.amount_minor).filter(
+        LedgerEntry.ledger_account.startswith("balance:")
+    )
+    query = (
+        sa.select(
+            CreditNote.number, CreditNote.gross_minor, CreditNote.currency, to_balance,
+            sa.func.count(LedgerTransaction.id),
+        )
+        .outerjoin(LedgerTransaction, of_note)
+        .outerjoin(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .where(sa.or_(LedgerTransaction.id.is_not(None), ~whole))
+        .group_by(CreditNote.id, CreditNote.number, CreditNote.gross_minor, CreditNote.currency)
+        .order_by(CreditNote.id)
+    )  # fmt: skip
+    for number, gross, currency, booked, found in session.execute(query):
+        if not found:
+            yield f"Credit note {number} is not booked."
+        elif -int(booked or 0) != gross:
+            yield f"Credit note {number} is over {Money(int(gross), currency)}, and another amount went to the balance."

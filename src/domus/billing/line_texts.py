@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from domus.catalog.models import Price
 from domus.core.languages import DEFAULT_LANGUAGE
 from domus.core.money import Money
@@ -24,6 +26,22 @@ _COUPON = {
     "ru": "купон",
     "zh": "优惠券",
 }
+_CHANGED_TO = {
+    "en": "change to {product}, {first} to {last}",
+    "de": "Wechsel zu {product}, {first} bis {last}",
+    "es": "cambio a {product}, del {first} al {last}",
+    "fr": "passage à {product}, du {first} au {last}",
+    "ru": "переход на {product}, с {first} по {last}",
+    "zh": "变更为 {product}，{first} 至 {last}",
+}
+_UNUSED = {
+    "en": "{product}, unused from {first} to {last}",
+    "de": "{product}, nicht genutzt vom {first} bis {last}",
+    "es": "{product}, sin usar del {first} al {last}",
+    "fr": "{product}, non utilisé du {first} au {last}",
+    "ru": "{product}, не использовано с {first} по {last}",
+    "zh": "{product}，{first} 至 {last} 未使用",
+}
 
 MAX_LENGTH = 300
 
@@ -44,3 +62,19 @@ def coupon_line(code: str, millipercent: int, amount: Money, language: str) -> s
     word = _COUPON.get(language, _COUPON[DEFAULT_LANGUAGE])
     worth = rate_text(millipercent, language) if millipercent else money_text(amount, language)
     return f"{word} {code}, {worth}"[:MAX_LENGTH]
+
+
+def change_line(price: Price, hostname: str, language: str, *, first: date, until: date) -> str:
+    """Return the line of the days left at a new price; ``until`` is the first day that is not meant."""
+    return f"{hostname}: {_days(_CHANGED_TO, price, language, first, until)}"[:MAX_LENGTH]
+
+
+def unused_line(price: Price, hostname: str, language: str, *, first: date, until: date) -> str:
+    """Return the line of the days that were paid for at a former price and are not used."""
+    return f"{hostname}: {_days(_UNUSED, price, language, first, until)}"[:MAX_LENGTH]
+
+
+def _days(texts: dict[str, str], price: Price, language: str, first: date, until: date) -> str:
+    text = texts.get(language, texts[DEFAULT_LANGUAGE])
+    last = until - timedelta(days=1)
+    return text.format(product=price.product.name, first=f"{first:%Y-%m-%d}", last=f"{last:%Y-%m-%d}")

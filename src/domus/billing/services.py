@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
-from domus.billing import invoicing, ledger
+from domus.billing import crediting, invoicing, ledger
 from domus.billing.line_texts import period_line, set_up_line
 from domus.billing.models import (
     Invoice,
@@ -151,7 +151,10 @@ def refund(session: Session, invoice: Invoice, *, actor: Actor, reason: str, now
         now=now,
         details=details,
     )
-    invoicing.credit(session, locked, reason=reason, now=now)
+    # Parts that were credited before went to the balance; the whole goes back now.
+    crediting.take_back(session, locked, actor=actor, now=now)
+    if invoicing.credit_left(session, locked):
+        invoicing.credit(session, locked, reason=reason, now=now)
     _end_contract_begun_with(session, locked, now=now)
     return payment
 

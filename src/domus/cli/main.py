@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from domus.cli import (
     bank,
     catalog,
+    contracts,
     database,
     documents,
     gateways,
@@ -36,6 +37,7 @@ def cli() -> None:
 for group in (
     bank.bank,
     catalog.catalog,
+    contracts.contract,
     database.db,
     database.ledger,
     documents.invoice,

@@ -51,6 +51,20 @@ class Period:
         day = min(wanted, calendar.monthrange(year, month + 1)[1])
         return date(year, month + 1, day) + timedelta(days=self.days)
 
+    def start(self, end: date, *, anchor_day: int | None = None) -> date:
+        """Return the first day of the period that ends before *end*: the way back of `end`, for looking at what is paid.
+
+        A period of months that ends on the last day of a short month began on ``anchor_day``, or on the last day of a month
+        that is shorter still.
+        """
+        last = end - timedelta(days=self.days)
+        if not (self.years or self.months):
+            return last
+        months = last.year * 12 + (last.month - 1) - self.years * 12 - self.months
+        year, month = divmod(months, 12)
+        wanted = last.day if anchor_day is None or self.days else anchor_day
+        return date(year, month + 1, min(wanted, calendar.monthrange(year, month + 1)[1]))
+
     def describe(self) -> str:
         """Return the period in words, such as ``1 year, 2 months``."""
         parts = ((self.years, "year"), (self.months, "month"), (self.days, "day"))

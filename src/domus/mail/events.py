@@ -66,6 +66,13 @@ EVENTS = {
         Event(name="renewal_suspended", title="Suspended", contact=ContactKind.BILLING, example=_CONTRACT),
         Event(name="renewal_ended", title="Ended", contact=ContactKind.BILLING, example=_CONTRACT),
         Event(
+            name="contract_changed", title="Size changed", contact=ContactKind.TECHNICAL,
+            example={
+                "product": "Advanced VPS", "vps": "vps-6f1b2c3d", "hostname": "www.example.org",
+                "paid_until": "20 November 2026", "restart": 1,
+            },
+        ),
+        Event(
             name="password_reset", title="New password asked for", contact=ContactKind.TECHNICAL, secret=True,
             example={"minutes": 60},
         ),

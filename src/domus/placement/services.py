@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from domus.billing.models import Order
 from domus.catalog.models import OsTemplate, Product
+from domus.contracts.models import ChangeState, ContractChange
 from domus.core.errors import NoCapacity
 from domus.inventory.models import Location
 from domus.placement import addresses, queries
@@ -69,6 +70,40 @@ def reserve(
     place = session.get_one(Location, location_id).name
     raise NoCapacity(
         f"{place} has no room for a {product.name} at the moment. Please choose another location or size."
+    )
+
+
+def grow(session: Session, vps_id: uuid.UUID, need: Need) -> None:
+    """Hold the room that a VPS needs on its dom0 to become larger, besides what it has; raise NoCapacity when there is none.
+
+    What it needs less of it keeps until its dom0 has made it smaller (`fit`).
+    """
+    held = session.get_one(Reservation, vps_id, populate_existing=True)
+    try:
+        with session.begin_nested():
+            held.memory_mib = max(held.memory_mib, need.memory_mib)
+            held.disk_mib = max(held.disk_mib, need.disk_mib)
+            held.vcpus = max(held.vcpus, need.vcpus)
+            session.flush()
+    except sa.exc.IntegrityError:
+        raise NoCapacity(
+            "The machine that this VPS is on has no room for it to grow so far. Nothing was changed or charged."
+        ) from None
+
+
+def fit(session: Session, vps_id: uuid.UUID) -> None:
+    """Give back what a VPS holds and does not need: it is as small as wanted by now, and nothing larger is agreed to."""
+    disks = sa.select(sa.func.sum(Disk.size_mib)).where(Disk.vps_id == vps_id).scalar_subquery()
+    size = sa.select(Vps.memory_mib, Vps.vcpus, disks).where(Vps.id == vps_id)
+    memory_mib, vcpus, disk_mib = session.execute(size).one()
+    agreed = sa.exists().where(ContractChange.vps_id == vps_id, ContractChange.state == ChangeState.OPEN)
+    larger = sa.or_(
+        Reservation.memory_mib > memory_mib, Reservation.vcpus > vcpus, Reservation.disk_mib > disk_mib
+    )
+    session.execute(
+        sa.update(Reservation)
+        .where(Reservation.vps_id == vps_id, larger, ~agreed)
+        .values(memory_mib=memory_mib, vcpus=vcpus, disk_mib=disk_mib)
     )
 
 

@@ -133,6 +133,8 @@ def _apply_vps(witness: Witness, vps: Vps, seen: VpsSeen, quarantine: timedelta)
     _apply_revision(witness, vps, seen)
     if seen.problem != vps.problem and not is_old:
         _set(witness.session, vps.id, problem=seen.problem)
+    if (seen.memory_mib, seen.vcpus) != (vps.observed_memory_mib, vps.observed_vcpus) and not is_old:
+        _set(witness.session, vps.id, observed_memory_mib=seen.memory_mib, observed_vcpus=seen.vcpus)
     if _is_handed_over(vps, seen):
         _hand_over(witness, vps)
     if vps.state is VpsState.REMOVING and vps.tombstone_token and seen.removed_token == vps.tombstone_token:
@@ -176,6 +178,8 @@ def _apply_revision(witness: Witness, vps: Vps, seen: VpsSeen) -> None:
     _set(witness.session, vps.id, applied_revision=applied)
     if vps.state is not VpsState.REMOVING:
         jobs.finish_applied(witness.session, vps.id, applied_revision=applied, now=witness.now)
+        if applied == vps.revision:
+            placement.fit(witness.session, vps.id)
 
 
 def _is_handed_over(vps: Vps, seen: VpsSeen) -> bool:

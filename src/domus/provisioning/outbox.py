@@ -22,9 +22,17 @@ RENEWAL_PAID = "domus/renewal/paid"
 SUBSCRIPTION_SUSPENDED = "domus/subscription/suspended"
 SUBSCRIPTION_RELEASED = "domus/subscription/released"
 SUBSCRIPTION_ENDED = "domus/subscription/ended"
+SUBSCRIPTION_CHANGED = "domus/subscription/changed"
 
 #: The same news with another cause each: something else is wanted of a VPS.
-VPS_NEWS = (VPS_CHANGED, RENEWAL_PAID, SUBSCRIPTION_SUSPENDED, SUBSCRIPTION_RELEASED, SUBSCRIPTION_ENDED)
+VPS_NEWS = (
+    VPS_CHANGED,
+    RENEWAL_PAID,
+    SUBSCRIPTION_SUSPENDED,
+    SUBSCRIPTION_RELEASED,
+    SUBSCRIPTION_ENDED,
+    SUBSCRIPTION_CHANGED,
+)
 
 
 @dataclass(frozen=True, slots=True)

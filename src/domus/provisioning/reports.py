@@ -69,6 +69,9 @@ class VpsSeen:
     install: InstallJob | None
     removed_token: uuid.UUID | None
     look_again_at: datetime | None
+    memory_mib: int | None = None
+    """What the running guest has; None while it does not run."""
+    vcpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +172,16 @@ def _vps(vps_id: uuid.UUID, value: Any, at: datetime) -> VpsSeen:
         problem=_text(entry.get("problem"), MAX_TEXT),
         install=job,
         removed_token=None if token is None else _uuid(token, "removed_token"),
+        memory_mib=_size(entry, "memory_mib"),
+        vcpus=_size(entry, "vcpus"),
         look_again_at=None if again is None else _moment(again, "look_again_at"),
     )
+
+
+def _size(entry: Mapping[Any, Any], name: str) -> int | None:
+    """Read what a running guest has; a dom0 of the release before this one does not say it."""
+    value = entry.get(name)
+    return None if value is None else _number(value, name)
 
 
 def _power(vps_id: uuid.UUID, entry: Mapping[str, Any], at: datetime) -> PowerSeen:

@@ -15,6 +15,9 @@ from domus.catalog.models import OsTemplate, Product, Virtualization
 from domus.db.base import Base, big_pk, enum_column, uuid_pk
 from domus.inventory.models import Dom0
 
+#: A hypervisor rounds a guest's memory; what is this near counts as all of it.
+MEMORY_SLACK_MIB = 4
+
 
 class VpsState(StrEnum):
     """Where a VPS is in its life."""
@@ -127,6 +130,9 @@ class Vps(Base):
 
     observed_power: Mapped[Power] = enum_column(Power, name="observed", default=Power.ABSENT)
     observed_at: Mapped[datetime | None]
+    observed_memory_mib: Mapped[int | None]
+    """What the running guest had when its dom0 last looked; None while it does not run, or its dom0 does not say."""
+    observed_vcpus: Mapped[int | None]
     problem: Mapped[str] = mapped_column(sa.String(1000), default="")
     """What its dom0 said went wrong; empty when nothing did."""
 
@@ -139,6 +145,17 @@ class Vps(Base):
     nics: Mapped[list[Nic]] = relationship(back_populates="vps", order_by="Nic.id")
     suspensions: Mapped[list[Suspension]] = relationship(back_populates="vps")
     transitions: Mapped[list[VpsTransition]] = relationship(back_populates="vps", order_by="VpsTransition.id")
+
+    @property
+    def lacks_memory(self) -> bool:
+        """Tell whether the running guest has less memory than is wanted: it gets it at its next start."""
+        seen = self.observed_memory_mib
+        return seen is not None and seen < self.memory_mib - MEMORY_SLACK_MIB
+
+    @property
+    def lacks_vcpus(self) -> bool:
+        """Tell whether the running guest has fewer CPUs than are wanted."""
+        return self.observed_vcpus is not None and self.observed_vcpus < self.vcpus
 
     def __str__(self) -> str:
         return self.name

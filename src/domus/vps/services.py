@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.accounts.actor import Actor
+from domus.catalog.models import Product
 from domus.core.errors import Conflict, NotFound
 from domus.db.rows import changed_rows
-from domus.vps.models import Power, Suspension, SuspensionReason, Vps, VpsState, VpsTransition
+from domus.vps.models import Disk, Power, Suspension, SuspensionReason, Vps, VpsState, VpsTransition
 from domus.vps.states import GONE, VPS_TRANSITIONS
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,40 @@ def want_back(session: Session, vps_id: uuid.UUID, *, actor: Actor, reason: str 
     power = Power.STOPPED if before == Power.STOPPED.value else Power.RUNNING
     values = {"tombstone_token": None, "remove_not_before": None, "wanted_power": power, "hard_stop": False}
     return _want(session, vps_id, values, new="kept", actor=actor, reason=reason, now=now)
+
+
+def want_size(
+    session: Session,
+    vps: Vps,
+    product: Product,
+    *,
+    disk_mib: int,
+    restart: bool,
+    actor: Actor,
+    reason: str = "",
+    now: datetime,
+) -> int:
+    """Want a locked VPS to have the size of a product, and a root disk of so much; return the new revision.
+
+    With ``restart`` one reboot more is wanted in the same revision. Swap stays as it was installed. Whoever calls this has
+    made sure that no disk shrinks and that there is room.
+    """
+    old = f"{vps.memory_mib} MiB, {vps.vcpus} vCPU"
+    values: dict[str, Any] = {
+        "product_id": product.id,
+        "memory_mib": product.memory_mib,
+        "vcpus": product.vcpus,
+        "cpu_weight": product.cpu_weight,
+        "cpu_cap_percent": product.cpu_cap_percent,
+    }
+    if restart:
+        values |= {"boot_serial": Vps.boot_serial + 1, "hard_reboot": False}
+    root = sa.update(Disk).where(Disk.vps_id == vps.id, Disk.role == "root", Disk.size_mib < disk_mib)
+    session.execute(root.values(size_mib=disk_mib))
+    revision = _bump(session, vps.id, values)
+    new = f"{product.memory_mib} MiB, {product.vcpus} vCPU"
+    record(session, vps.id, "size", old, new, actor=actor, reason=reason, now=now)
+    return revision
 
 
 def refuse_when_suspended(session: Session, vps_id: uuid.UUID) -> None:

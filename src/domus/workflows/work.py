@@ -27,6 +27,7 @@ from domus.provisioning.runs import DueDom0, OpenRun, RunTicket
 from domus.vps.models import Vps, VpsState
 from domus.vps.states import PROVISIONING_LIMIT
 from domus.workflows import orders
+from domus.workflows.contracts import changing
 from domus.workflows.dom0_news import (
     ADDRESS_QUARANTINE,
     dom0_started,
@@ -204,6 +205,7 @@ def tick(db: Database, *, now: datetime) -> None:
     """Do what time alone makes due. Called every few seconds; what was missed is caught up with."""
     fail_overdue(db, now=now)
     orders.expire_unpaid(db, now=now)
+    changing.expire(db, now=now)
     with db.unit_of_work() as session:
         addresses.end_quarantine(session, now=now)
         left_alone = sa.select(Dom0).where(Dom0.state.in_((Dom0State.MAINTENANCE, Dom0State.LOST)))

@@ -45,7 +45,14 @@ def test_a_reaction_is_one_call_of_a_runner_with_the_ids(
 
 
 @pytest.mark.parametrize(
-    "name", ["renewal_paid", "subscription_suspended", "subscription_released", "subscription_ended"]
+    "name",
+    [
+        "renewal_paid",
+        "subscription_suspended",
+        "subscription_released",
+        "subscription_ended",
+        "subscription_changed",
+    ],
 )
 def test_what_became_of_a_contract_is_one_call_with_the_ids(salt_dom0: SaltDom0, name: str) -> None:
     data = {"message_id": 17, "vps_id": "6f1b"}

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
-from domus.billing import checks, invoicing, services
+from domus.billing import checks, invoicing, ledger, services
+from domus.billing.crediting import credit_to_balance
 from domus.billing.models import CreditNote, Invoice, InvoiceState, Order
 from domus.core.errors import Conflict, PreconditionFailed
 from domus.core.money import Money
@@ -20,6 +21,8 @@ from domus.db.engine import Database
 from domus.tax.models import Company, InvoicingCountry
 from tests.support.builders import NOW, make_product_with_price
 from tests.support.people import People
+
+ACTOR = Actor.system("test")
 
 PlaceOrder = Callable[..., Order]
 
@@ -213,10 +216,10 @@ def test_parts_are_credited_with_their_share_of_the_tax_until_nothing_is_left(
     with any_db.unit_of_work() as session:
         row = session.get_one(Invoice, invoice.id)
         for minor in (400, 400):
-            invoicing.credit(session, row, amount=Money(minor, "USD"), reason="part", now=NOW)
+            credit_to_balance(session, row, Money(minor, "USD"), reason="part", actor=ACTOR, now=NOW)
         with pytest.raises(Conflict, match=r"3\.90 USD can be credited; 4\.00 USD cannot"):
             invoicing.credit(session, row, amount=Money(400, "USD"), reason="too much", now=NOW)
-        invoicing.credit(session, row, reason="the rest", now=NOW)
+        credit_to_balance(session, row, Money(390, "USD"), reason="the rest", actor=ACTOR, now=NOW)
         with pytest.raises(Conflict, match="can be credited"):
             invoicing.credit(session, row, reason="again", now=NOW)
     notes = read(any_db, invoice).credit_notes
@@ -224,6 +227,15 @@ def test_parts_are_credited_with_their_share_of_the_tax_until_nothing_is_left(
     assert [note.number for note in notes] == [f"C-2026-0000{place}" for place in (1, 2, 3)]
     with any_db.reading() as session:
         assert checks.all_problems(session) == []
+        assert ledger.balance_of(session, invoice.account_id, "USD") == Money(1190, "USD")
+
+
+def test_a_part_that_was_credited_and_not_booked_is_found(any_db: Database, invoice: Invoice) -> None:
+    pay(any_db, invoice)
+    with any_db.unit_of_work() as session:
+        row = session.get_one(Invoice, invoice.id)
+        invoicing.credit(session, row, amount=Money(1, "USD"), reason="part", now=NOW)
+        assert checks.all_problems(session) == ["Credit note C-2026-00001 is not booked."]
 
 
 def test_an_invoice_without_a_number_is_not_credited(any_db: Database, invoice: Invoice) -> None:

@@ -60,7 +60,14 @@ def test_a_suspension_asks_for_one_run_and_nothing_more(
 
 
 @pytest.mark.parametrize(
-    "name", ["renewal_paid", "subscription_suspended", "subscription_released", "subscription_ended"]
+    "name",
+    [
+        "renewal_paid",
+        "subscription_suspended",
+        "subscription_released",
+        "subscription_ended",
+        "subscription_changed",
+    ],
 )
 def test_an_event_about_nothing_starts_nothing(
     shop: Shop, runner: ModuleType, called: list[int], name: str

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from wtforms import DateField
+from wtforms import BooleanField, DateField, SelectField
 from wtforms.validators import InputRequired
 
 from domus.billing.models import Subscription
+from domus.contracts.models import ChangeState, ContractChange
+from domus.contracts.quotes import Quote
+from domus.core.clock import utc_now
 from domus.core.errors import Conflict, NotFound
 from domus.core.money import Money
 from domus.renewals import queries
 from domus.vps.models import Vps
+from domus.workflows.contracts import changing, offering
 from domus.workflows.renewals import dunning, paying
+from domus_web.context import current_actor, current_db, current_settings
 from domus_web.operator.acts import Act, ActForm, Doing, ReasonForm
 from domus_web.operator.reading import reading
 
@@ -24,6 +29,18 @@ class HoldForm(ReasonForm):
         "Until",
         [InputRequired("Enter a day, such as 2027-01-31.")],
         description="The first day on which steps are taken again.",
+    )
+
+
+class ChangeForm(ReasonForm):
+    """To what it is changed."""
+
+    to = SelectField(
+        "To", [InputRequired("Choose one.")], description="With all that is to be paid, tax included."
+    )
+    restart = BooleanField(
+        "Restart it at once, if more memory or CPUs need that",
+        description="Otherwise they come with its next restart.",
     )
 
 
@@ -65,6 +82,72 @@ def _mark_paid(doing: Doing) -> str:
     return f"Invoice {paid.invoice} is paid; the contract is paid until {paid.ends_on:%Y-%m-%d}."
 
 
+def _choices(contract: Subscription) -> list[tuple[str, str]]:
+    """Return what it can be changed to, each with its amounts: the value has the amount that was shown in it."""
+    try:
+        found = offering.options(current_db(), vps_id=_vps(contract).id, actor=current_actor(), now=utc_now())
+    except Conflict:
+        return []
+    return [
+        (f"{one.price.id}:{one.quote.answer.minor}", _label(one.quote))
+        for one in found
+        if one.quote is not None
+    ]
+
+
+def _label(offer: Quote) -> str:
+    name = f"{offer.price.product.name}, {offer.price.period.describe()}"
+    if offer.to_pay:
+        now = f"{offer.to_pay} to pay now"
+    else:
+        now = f"{offer.gives_back} to the balance" if offer.gives_back else "nothing to pay now"
+    return f"{name}: {now}, then {offer.renewal.amount} for {offer.renewal.period.describe()}"
+
+
+def _prepare_change(form: ChangeForm, contract: Subscription) -> None:
+    form.to.choices = _choices(contract)
+
+
+def _change(doing: Doing) -> str:
+    price_id, _, minor = str(doing.form.to.data).partition(":")
+    currency = doing.model.price.currency
+    change = changing.agree(
+        doing.db, vps_id=_vps(doing.model).id, price_id=int(price_id), shown=Money(int(minor), currency),
+        restart=bool(doing.form.restart.data), hold=current_settings().order_hold, actor=doing.actor,
+        reason=doing.reason, now=doing.now,
+    )  # fmt: skip
+    if change.state is ChangeState.DONE:
+        return f"It is a {change.to_price.product.name} now; the machine follows."
+    return f"The change waits for invoice {change.invoice} to be paid."
+
+
+def _open_change(contract: Subscription) -> ContractChange | None:
+    return offering.open_change(reading(), contract.id)
+
+
+def _mark_change_paid(doing: Doing) -> str:
+    change = _open_change(doing.model)
+    if change is None:
+        raise Conflict("No change waits to be paid.")
+    changing.mark_paid(doing.db, change_id=change.id, actor=doing.actor, reason=doing.reason, now=doing.now)
+    return "The change is paid; the machine follows."
+
+
+def _withdraw_change(doing: Doing) -> str:
+    change = _open_change(doing.model)
+    if change is not None:
+        changing.withdraw(
+            doing.db, change_id=change.id, actor=doing.actor, reason=doing.reason, now=doing.now
+        )
+    return "The change is withdrawn."
+
+
+def _change_sum(contract: Subscription) -> str:
+    change = _open_change(contract)
+    amount = "nothing" if change is None or change.invoice is None else change.invoice.gross
+    return f"{amount} is booked as received from {contract.account.name}, and the change is carried out."
+
+
 def _goes_on(contract: Subscription) -> bool:
     return contract.ended_on is None
 
@@ -101,6 +184,33 @@ CONTRACT_ACTS = (
         consequence=lambda contract: "The invoice of the next period is opened.",
         form=ActForm,
         direct=True,
+    ),
+    Act(
+        name="change",
+        label="Change size or period",
+        run=_change,
+        offered=lambda contract: _goes_on(contract) and _open_change(contract) is None,
+        form=ChangeForm,
+        prepare=_prepare_change,
+        consequence=lambda contract: (
+            f"The days left until {contract.paid_until:%Y-%m-%d} are settled to the day. What is to be paid opens an "
+            "invoice, and the change waits for it; what comes back goes to the balance by a credit note at once. A disk "
+            "only grows, and the guest grows its file system itself."
+        ),
+    ),
+    Act(
+        name="change-paid",
+        label="Mark the change as paid",
+        run=_mark_change_paid,
+        offered=lambda contract: _open_change(contract) is not None,
+        consequence=_change_sum,
+    ),
+    Act(
+        name="change-withdraw",
+        label="Withdraw the change",
+        run=_withdraw_change,
+        offered=lambda contract: _open_change(contract) is not None,
+        consequence=lambda contract: "Its invoice is cancelled, and the room that was held for it is free.",
     ),
     Act(
         name="hold",

@@ -19,6 +19,7 @@ from domus.coupons import running
 from domus.renewals import queries
 from domus.renewals.models import SubscriptionHold
 from domus.vps.models import Vps, VpsState
+from domus.workflows.contracts import offering
 from domus.workflows.renewals import preview
 from domus_web.admin.contract_acts import CONTRACT_ACTS
 from domus_web.context import current_db
@@ -161,6 +162,7 @@ class ContractView(ActingView):
             "standing": standing(model, vps, hold),
             "terms": queries.terms_of(session, model),
             "renewals": queries.renewals_of(session, model.id),
+            "changes": offering.history(session, model.id),
             "steps": queries.steps_of(session, model.id),
             "is_removing": vps is not None and vps.state is VpsState.REMOVING,
         }

@@ -2,11 +2,22 @@
 
 from flask import Flask
 
-from domus_web.customer import account, console, history, invoices, orders, payments, progress, public, vps
+from domus_web.customer import (
+    account,
+    changes,
+    console,
+    history,
+    invoices,
+    orders,
+    payments,
+    progress,
+    public,
+    vps,
+)
 
 
 def register(app: Flask) -> None:
     """Add the customer panel's pages to *app*."""
     app.add_template_filter(history.sentence, "history")
-    for room in (public, orders, progress, vps, console, invoices, payments, account):
+    for room in (public, orders, progress, vps, changes, console, invoices, payments, account):
         app.register_blueprint(room.blueprint)

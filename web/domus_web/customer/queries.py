@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from domus.billing.models import Invoice, Order, Subscription
 from domus.catalog.models import OsTemplate, Price
+from domus.contracts.models import ContractChange
 from domus.core.errors import NotFound
 from domus.coupons import running
 from domus.coupons.running import Running
@@ -22,6 +23,7 @@ from domus.renewals.models import Renewal
 from domus.renewals.queries import open_renewal
 from domus.vps.models import ConsoleTail, Vps, VpsState, VpsTransition
 from domus.vps.shown import Shown, shown
+from domus.workflows.contracts import offering
 from domus_web.pagination import Page, paginate
 
 #: Not in the list of a customer's VPSs: they were never made, or are gone.
@@ -65,8 +67,24 @@ class VpsPage:
     """The next period, when it was asked for and is not paid."""
     coupon: Running | None
     """What takes something off the next payment."""
+    change: ContractChange | None
+    """A change of size that waits to be paid."""
+    changed: ContractChange | None
+    """The last one that took place."""
     jobs: Sequence[Job]
     history: Sequence[VpsTransition]
+
+    @property
+    def size_is_coming(self) -> bool:
+        """Tell whether a new size is wanted that the machine has not brought about yet."""
+        revision = None if self.changed is None else self.changed.revision
+        return revision is not None and self.view.vps.applied_revision < revision
+
+    @property
+    def can_be_changed(self) -> bool:
+        """Tell whether there is a contract whose size may be changed."""
+        contract = self.subscription
+        return contract is not None and contract.ended_on is None and self.view.vps.state is VpsState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +150,11 @@ def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
     ).all()
     to_pay = None if subscription is None else open_renewal(session, subscription.id)
     coupon = running.of_order(session, view.vps.order_id)
-    return VpsPage(view, subscription, _renewals(subscription), to_pay, coupon, jobs, history)
+    change = None if subscription is None else offering.open_change(session, subscription.id)
+    changed = None if subscription is None else offering.last_done(session, subscription.id)
+    return VpsPage(
+        view, subscription, _renewals(subscription), to_pay, coupon, change, changed, jobs, history
+    )
 
 
 def console_tail(session: Session, vps_id: uuid.UUID) -> ConsoleTail | None:

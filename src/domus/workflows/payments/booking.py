@@ -20,6 +20,7 @@ from domus.gateways import attempts
 from domus.gateways.interface import Declined, Disputed, Fact, MethodSaved, Paid, Pending, Refunded
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt
 from domus.workflows import orders
+from domus.workflows.contracts import changing
 from domus.workflows.payments import givenback
 from domus.workflows.payments.givenback import NotYet
 from domus.workflows.renewals import paying
@@ -110,6 +111,10 @@ def lock_invoice(
         renewal = paying.lock_open(session, row.id, now=now)
         if renewal is not None:
             follow_up = partial(paying.begin, session, renewal)
+        else:
+            change = changing.lock_open(session, row.id, now=now)
+            if change is not None:
+                follow_up = partial(changing.begin, session, change)
     query = sa.select(Invoice).where(Invoice.id == row.id).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one(), follow_up
 

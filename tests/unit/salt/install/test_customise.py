@@ -81,7 +81,7 @@ def test_no_file_names_a_disk_by_its_device(tree: Path) -> None:
     for path in tree.rglob("*"):
         assert path.is_dir() or path.is_symlink() or b"xvda" not in path.read_bytes()
     assert (tree / "etc/fstab").read_text().splitlines()[1:] == [
-        "LABEL=root / ext4 defaults,errors=remount-ro 0 1",
+        "LABEL=root / ext4 defaults,errors=remount-ro,x-systemd.growfs 0 1",
         "LABEL=swap none swap sw 0 0",
     ]
 

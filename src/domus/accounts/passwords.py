@@ -25,6 +25,11 @@ _COMMON = frozenset(
 _hasher = PasswordHasher()
 
 
+def hasher() -> PasswordHasher:
+    """Return what makes new hashes."""
+    return _hasher
+
+
 def use_hasher(hasher: PasswordHasher) -> None:
     """Make new hashes with other costs, as tests do; hashes made before stay good and are renewed at the next log-in."""
     global _hasher  # noqa: PLW0603 - one cost for the whole process

@@ -23,6 +23,7 @@ from domus.cli import (
     people,
     renewals,
     seeding,
+    simulate,
     suspensions,
 )
 from domus.core.errors import DomusError
@@ -54,6 +55,7 @@ for group in (
 suspensions.add_to(listings.vps)
 cli.add_command(listings.capacity)
 cli.add_command(seeding.seed)
+cli.add_command(simulate.simulate)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from domus.core.errors import InvalidInput
-from domus.core.money import Money
+from domus.core.money import CURRENCY_DECIMALS, Money
 from domus.gateways.statements import Entry, Statement, read_amount, read_day, with_keys
 
 #: Our names, and what banks call the same.
@@ -105,6 +105,11 @@ def _amount(text: str, currency: str, *, where: str) -> Money:
         raise InvalidInput(f"{where}: {text!r} is not an amount.")
     sign, whole, group, mark, decimals = match.groups()
     if mark is None and group in (",", ".") and whole.count(group) == 1:
+        if CURRENCY_DECIMALS.get(currency.strip().upper()) == 3:
+            # A bank writes all three decimals of a dinar; thousands would have them behind.
+            whole, _, decimals = whole.partition(group)
+            digits = re.sub(r"\D", "", whole)
+            return read_amount(f"{sign}{digits}.{decimals}", currency, where=where)
         raise InvalidInput(f"{where}: {text!r} may mean two amounts; write the decimals as well.")
     if mark is not None and mark == group:
         raise InvalidInput(f"{where}: {text!r} is not an amount.")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domus.core.errors import ConfigurationError, InvalidInput
+from domus.core.money import Money
 from domus.gateways.bank_csv import read_csv
 from domus.gateways.bank_transfer import from_env
 from domus.gateways.camt import read_camt
@@ -199,3 +200,10 @@ def test_a_wrong_account_stops_the_start(changed: dict[str, str], problem: str) 
     named = {"DOMUS_BANK_IBAN": "DE89370400440532013000", "DOMUS_BANK_HOLDER": "Example Hosting"}
     with pytest.raises(ConfigurationError, match=problem):
         from_env(named | changed)
+
+
+@pytest.mark.parametrize(("written", "fils"), [("7.125", 7125), ("7,125", 7125), ("1.007,125", 1007125)])
+def test_three_decimals_of_a_dinar_are_no_thousands(written: str, fils: int) -> None:
+    data = f"date;amount;currency;text\n2026-11-20;{written};KWD;x\n".encode()
+    [line] = read_csv(data, currency="EUR").lines
+    assert line.entry.amount == Money(fils, "KWD")

@@ -1,0 +1,1 @@
+"""A whole shop in simulated time: people, gateways, a bank and dom0s around the production code, and a judge beside it."""

@@ -17,7 +17,7 @@ from domus.core.refusals import told
 from domus.db.engine import Database
 from domus.db.shared import shared_database
 from domus.gateways.registry import gateways_from
-from domus.workflows import lookups
+from domus.workflows import commissions, lookups
 from domus.workflows.renewals import dunning, paying, running
 from domus.workflows.renewals import preview as renewals_preview
 
@@ -53,10 +53,32 @@ def renewals_run(preview: bool = False) -> dict[str, Any]:
     if preview:
         return {plan.name: plan.count for plan in renewals_preview.preview(db, now=now)}
     report = running.run(db, gateways=gateways_from(os.environ), now=now)
+    earned = commissions.run(db, policy=commissions.policy_from(os.environ), now=now)
     done: dict[str, Any] = dict(report.counts())
     if report.failed:
         done["faults"] = {fault.subscription_id: fault.text for fault in report.faults}
         done["retcode"] = 1
+    done.update({f"commissions_{name}": count for name, count in earned.counts().items()})
+    if earned.faults:
+        done["commission_faults"], done["retcode"] = earned.faults, 1
+    return done
+
+
+@told
+def commissions_run() -> dict[str, Any]:
+    """
+    Earn, take back and credit the commissions that are due. Again, it does nothing; ``renewals_run`` does it at its end.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run domus.commissions_run
+    """
+    report = commissions.run(_database(), policy=commissions.policy_from(os.environ), now=utc_now())
+    done: dict[str, Any] = dict(report.counts())
+    if report.faults:
+        done["faults"], done["retcode"] = report.faults, 1
     return done
 
 

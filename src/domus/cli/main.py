@@ -14,7 +14,9 @@ from sqlalchemy.exc import OperationalError
 from domus.cli import (
     bank,
     catalog,
+    commissions,
     contracts,
+    coupons,
     database,
     documents,
     gateways,
@@ -38,7 +40,9 @@ def cli() -> None:
 for group in (
     bank.bank,
     catalog.catalog,
+    commissions.commission,
     contracts.contract,
+    coupons.coupon,
     database.db,
     database.ledger,
     documents.invoice,

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from domus.cli import commissions
 from domus.cli.context import opened_database, shell_actor
 from domus.core.clock import utc_now
 from domus.core.texts import visible
@@ -48,7 +49,8 @@ def renewals() -> None:
 def run(preview: bool, as_json: bool) -> None:
     """Do all that is due; again, it does nothing. Exit 1 when a contract had to be left.
 
-    Cards are charged through the gateways that the environment switches on, as in the panel.
+    Cards are charged through the gateways that the environment switches on, as in the panel. Commissions are looked
+    after at the end.
     """
     now = utc_now()
     with opened_database() as database:
@@ -56,15 +58,17 @@ def run(preview: bool, as_json: bool) -> None:
             _show_plans(renewals_preview.preview(database, now=now), as_json)
             return
         report = workflow.run(database, gateways=gateways_from(os.environ), now=now)
+        earned = commissions.do(database, now=now)
     faults = [{"contract": fault.subscription_id, "problem": fault.text} for fault in report.faults]
     if as_json:
-        click.echo(json.dumps({**report.counts(), "faults": faults}))
+        click.echo(json.dumps({**report.counts(), "faults": faults, "commissions": earned.counts()}))
     else:
         for line in _lines(report.counts()):
             click.echo(line)
         for fault in faults:
             click.echo(f"Contract {fault['contract']}: {visible(str(fault['problem']))}", err=True)
-    if report.failed:
+        commissions.say(earned)
+    if report.failed or earned.faults:
         sys.exit(1)
 
 

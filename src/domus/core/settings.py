@@ -42,6 +42,8 @@ class Settings:
     #: How long a freed address rests before it is sold again.
     address_quarantine: timedelta = timedelta(days=1)
     session_lifetime: timedelta = timedelta(days=14)
+    #: How long a browser remembers by whose link it came first.
+    referral_memory: timedelta = timedelta(days=30)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -65,6 +67,7 @@ class Settings:
             ),
             address_quarantine=address_quarantine(None, env),
             session_lifetime=timedelta(days=_integer(env, "DOMUS_SESSION_DAYS", 14, minimum=1, maximum=365)),
+            referral_memory=timedelta(days=_integer(env, "DOMUS_REFERRAL_DAYS", 30, minimum=1, maximum=365)),
         )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from domus.accounts import audit, passwords, services, sessions, throttle
 from domus.accounts.actor import Actor
 from domus.accounts.models import LoginSession, User
+from domus.commissions import referrals
 from domus.core.errors import Conflict, InvalidInput, NotAllowed
 from domus.db.engine import Database
 from domus.db.rows import changed_rows
@@ -39,10 +40,11 @@ def sign_up(
     email: str,
     password: str,
     country: str = "",
+    referral: str = "",
     remote_address: str,
     now: datetime,
 ) -> User:
-    """Open an account with its first user."""
+    """Open an account with its first user; *referral* is the code of the link that they came by, or anything else."""
     address = services.parse_email(email)
     passwords.check_new_password(password, email=address)
     with db.unit_of_work() as session:
@@ -63,6 +65,8 @@ def sign_up(
                 details={"remote_address": remote_address},
                 now=now,
             )
+            if referral and user.account is not None:
+                referrals.note(session, referral, user.account, now=now)
     except IntegrityError as error:
         raise _taken() from error
     return user

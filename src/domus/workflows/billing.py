@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from domus.accounts.actor import Actor
 from domus.billing import checks, ledger, queries
 from domus.billing.models import Invoice, Subscription
+from domus.commissions import checks as commission_checks
 from domus.core.errors import NotFound
 from domus.core.money import Money
 from domus.db.engine import Database
@@ -57,4 +58,5 @@ def check_ledger(db: Database) -> list[str]:
             *checks.all_problems(session),
             *gateway_checks.all_problems(session),
             *renewal_checks.all_problems(session),
+            *commission_checks.all_problems(session),
         ]

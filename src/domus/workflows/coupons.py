@@ -20,7 +20,7 @@ from domus.coupons.models import Coupon, CouponProduct
 from domus.db.engine import Database
 from domus.workflows import editing
 
-__all__ = ["CouponFields", "CouponQuote", "delete", "parse_amounts", "quote", "save"]
+__all__ = ["CouponFields", "CouponQuote", "all_coupons", "delete", "parse_amounts", "quote", "save"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,13 @@ def save(db: Database, *, coupon_id: int | None, fields: CouponFields, actor: Ac
         db, Coupon, coupon_id, check, what="coupon", created={"created_at": now, "used": 0},
         load=lambda coupon: coupon.product_ids, actor=actor, now=now,
     )  # fmt: skip
+
+
+def all_coupons(db: Database, *, actor: Actor) -> Sequence[Coupon]:
+    """Return all coupons by their codes; for operators."""
+    actor.require_operator()
+    with db.reading() as session:
+        return session.scalars(sa.select(Coupon).order_by(Coupon.code)).all()
 
 
 def delete(db: Database, *, coupon_id: int, actor: Actor, now: datetime) -> None:

@@ -23,6 +23,7 @@ DEEDS = (
     "run",
     "renewals_run",
     "renewal_paid",
+    "commissions_run",
     "hold",
     "end_hold",
 )

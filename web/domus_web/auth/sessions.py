@@ -19,6 +19,8 @@ from domus_web.context import current_db, current_settings, user_or_none
 
 COOKIE = "domus_session"
 OPERATOR_HOME = "/operator/"
+#: By whose link a browser came first; read when it signs up.
+REFERRAL_COOKIE = "domus_referral"
 
 #: Reachable while a password has to be changed first.
 _ALWAYS_OPEN = {"static", "healthz", "auth.log_out", "auth.change_password"}

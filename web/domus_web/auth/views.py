@@ -76,10 +76,13 @@ def sign_up() -> ResponseReturnValue:
                 email=str(form.email.data),
                 password=str(form.password.data),
                 country=str(form.country.data or ""),
+                referral=request.cookies.get(sessions.REFERRAL_COOKIE, ""),
                 remote_address=_remote_address(),
                 now=utc_now(),
             )
-            return _enter(str(form.email.data), str(form.password.data))
+            entered = make_response(_enter(str(form.email.data), str(form.password.data)))
+            entered.delete_cookie(sessions.REFERRAL_COOKIE)
+            return entered
         except InvalidInput as error:
             form.refuse(error)
             status = 422

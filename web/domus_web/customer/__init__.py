@@ -12,6 +12,7 @@ from domus_web.customer import (
     payments,
     progress,
     public,
+    referrals,
     vps,
 )
 
@@ -19,5 +20,5 @@ from domus_web.customer import (
 def register(app: Flask) -> None:
     """Add the customer panel's pages to *app*."""
     app.add_template_filter(history.sentence, "history")
-    for room in (public, orders, progress, vps, changes, console, invoices, payments, account):
+    for room in (public, orders, progress, vps, changes, console, invoices, payments, account, referrals):
         app.register_blueprint(room.blueprint)

@@ -21,7 +21,7 @@ NOTHING = Markup('<span class="muted" aria-label="none">\N{EN DASH}</span>')
 #: The tone of every state that a list shows; the look of each is set in the style sheet.
 TONES = {
     "active": "ok", "paid": "ok", "fulfilled": "ok", "done": "ok", "confirmed": "ok",
-    "sent": "ok", "free": "ok", "assigned": "", "booked": "ok",
+    "sent": "ok", "credited": "ok", "paid_out": "ok", "pending": "warning", "free": "ok", "assigned": "", "booked": "ok",
     "placed": "warning", "open": "warning", "reserved": "warning", "draining": "warning", "maintenance": "warning",
     "quarantined": "warning", "paused": "warning", "refunded": "warning", "unmatched": "warning", "attention": "danger",
     "provisioning": "busy", "queued": "busy", "waiting": "busy", "running": "busy", "removing": "busy",

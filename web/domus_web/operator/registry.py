@@ -5,6 +5,7 @@ from __future__ import annotations
 from domus.accounts.models import Account, AuditEvent, User
 from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment, Subscription
 from domus.catalog.models import OsTemplate, Price, Product
+from domus.commissions.models import Commission, CommissionRate
 from domus.coupons.models import Coupon
 from domus.gateways.models import (
     BankLine,
@@ -23,6 +24,7 @@ from domus.vps.models import Vps
 from domus_web.admin.accounts import AccountView
 from domus_web.admin.addresses import AddressView
 from domus_web.admin.books import CreditNoteView, InvoiceView, LedgerView, PaymentView
+from domus_web.admin.commissions import CommissionRateView, CommissionView
 from domus_web.admin.companies import CompanyView, InvoicingView, RateView
 from domus_web.admin.contracts import ContractView
 from domus_web.admin.coupons import CouponView
@@ -83,6 +85,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Products", Product, ProductView, "products"),
             ("Prices", Price, PriceView, "prices"),
             ("Coupons", Coupon, CouponView, "coupons"),
+            ("Commission rates", CommissionRate, CommissionRateView, "commission-rates"),
             ("Renewal days", RenewalTerms, RenewalTermsView, "renewal-days"),
             ("OS templates", OsTemplate, OsTemplateView, "templates"),
         ),
@@ -93,6 +96,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Invoices", Invoice, InvoiceView, "invoices"),
             ("Credit notes", CreditNote, CreditNoteView, "credit-notes"),
             ("Payments", Payment, PaymentView, "payments"),
+            ("Commissions", Commission, CommissionView, "commissions"),
             ("Ledger", LedgerTransaction, LedgerView, "ledger"),
             ("Companies", Company, CompanyView, "companies"),
             ("Invoicing", InvoicingCountry, InvoicingView, "invoicing"),

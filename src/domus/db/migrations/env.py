@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 import domus.accounts.models
 import domus.billing.models
 import domus.catalog.models
+import domus.commissions.models
 import domus.contracts.models
 import domus.coupons.models
 import domus.gateways.models

@@ -23,7 +23,8 @@ def take_ids(session: Session, model: type[Base], count: int) -> Sequence[int]:
     table = _table(model)
     (key,) = table.primary_key.columns
     if session.get_bind().dialect.name == "postgresql":
-        sequence = sa.func.pg_get_serial_sequence(table.name, key.name)
+        # As a query of its own, so that the name is looked up once and not for each key.
+        sequence = sa.select(sa.func.pg_get_serial_sequence(table.name, key.name)).scalar_subquery()
         numbers = sa.func.generate_series(1, count).table_valued("number")
         return session.scalars(sa.select(sa.func.nextval(sequence)).select_from(numbers)).all()
     # A writer is alone on SQLite, and the next key there is the largest one and one more.

@@ -64,6 +64,8 @@ class Renewal(Base):
             "uq_renewal_living", "subscription_id", "starts_on", unique=True,
             sqlite_where=sa.text("withdrawn_at IS NULL"), postgresql_where=sa.text("withdrawn_at IS NULL"),
         ),
+        # The first index has only those that live; this one answers what a contract ever was renewed for.
+        sa.Index("ix_renewal_subscription_id_invoice_id", "subscription_id", "invoice_id"),
         sa.Index(
             "ix_renewal_open", "invoice_id",
             sqlite_where=sa.text("settled_at IS NULL AND withdrawn_at IS NULL"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -38,6 +38,34 @@ class Fault:
 
     subscription_id: int
     text: str
+
+
+class Opened(NamedTuple):
+    """A renewal whose invoice was just opened, with what `queries.to_pay_from_balance` gives of those of earlier runs."""
+
+    id: int
+    """Of its invoice."""
+    subscription_id: int
+    price_id: int
+    starts_on: date
+    ends_on: date
+    account_id: int
+    company_id: int
+    currency: str
+    net_minor: int
+    tax_minor: int
+    gross_minor: int
+    issued_at: datetime
+
+    @classmethod
+    def of(
+        cls, key: int, invoice: Mapping[str, Any], renewal: tuple[int, int, date, date], now: datetime
+    ) -> Opened:
+        """Return what was just written: the columns of an invoice and its renewal."""
+        return cls(
+            key, *renewal, invoice["account_id"], invoice["company_id"], invoice["currency"],
+            invoice["net_minor"], invoice["tax_minor"], invoice["gross_minor"], now,
+        )  # fmt: skip
 
 
 class Sales:
@@ -87,12 +115,12 @@ class Sales:
         return invoice_columns(account, company, decision, amounts, now=now), amounts
 
 
-def open_renewals(
+def open_invoices(
     session: Session, contracts: Sequence[Any], prices: PriceList, sales: Sales, *, now: datetime
-) -> tuple[int, list[Fault]]:
+) -> tuple[list[Opened], list[Fault]]:
     """Open the invoice of the next period of each contract (rows of `queries.to_invoice`, which the caller has locked).
 
-    Returns how many were opened, and what was wrong with the others.
+    Returns those that were opened, whose renewals `write_renewals` is to write, and what was wrong with the others.
     """
     accounts = _accounts(session, {row.account_id for row in contracts})
     coupons = running.of_contracts(session, [row.id for row in contracts]) if sales.has_coupons else {}
@@ -128,11 +156,25 @@ def open_renewals(
             ]
             taken_off[place] = coupon, off
         renewals.append((row.id, offer.price_id, row.paid_until, ends_on))
-    if invoices:
-        ids = _insert(session, invoices, lines, renewals)
-        if taken_off:
-            running.note_many(session, {ids[place]: both for place, both in taken_off.items()})
-    return len(invoices), faults
+    ids = _insert(session, invoices, lines) if invoices else ()
+    if taken_off:
+        running.note_many(session, {ids[place]: both for place, both in taken_off.items()})
+    return [Opened.of(*parts, now) for parts in zip(ids, invoices, renewals, strict=True)], faults
+
+
+def write_renewals(
+    session: Session, opened: Sequence[Opened], *, settled: Collection[int], now: datetime
+) -> None:
+    """Write the renewals of invoices that were just opened; those with these ids are paid already."""
+    insert_rows(
+        session,
+        Renewal,
+        ("invoice_id", "subscription_id", "price_id", "starts_on", "ends_on", "settled_at"),
+        (
+            (*(row.id, row.subscription_id, row.price_id, row.starts_on, row.ends_on), now if row.id in settled else None)
+            for row in opened
+        ),
+    )  # fmt: skip
 
 
 def discount_text(off: Discount, language: str) -> str:
@@ -158,7 +200,6 @@ def _insert(
     session: Session,
     invoices: Sequence[dict[str, Any]],
     lines: Sequence[tuple[int, str, int, int]],
-    renewals: Sequence[tuple[int, int, date, date]],
 ) -> Sequence[int]:
     """Insert invoices with their lines, each of which says at which place its invoice stands; return the invoices' ids."""
     ids = take_ids(session, Invoice, len(invoices))
@@ -174,12 +215,6 @@ def _insert(
         InvoiceLine,
         ("invoice_id", "text", "net_minor", "tax_minor"),
         ((ids[place], *line) for place, *line in lines),
-    )
-    insert_rows(
-        session,
-        Renewal,
-        ("invoice_id", "subscription_id", "price_id", "starts_on", "ends_on"),
-        ((key, *renewal) for key, renewal in zip(ids, renewals, strict=True)),
     )
     return ids
 

@@ -20,8 +20,31 @@ from domus.billing.numbers import INVOICE, next_documents
 from domus.billing.parties import buyer_of, seller_of
 from domus.db.bulk import among, insert_rows, take_ids, update_rows
 from domus.renewals.models import Renewal
+from domus.renewals.opening import Fault, Sales, open_invoices, write_renewals
+from domus.renewals.prices import PriceList
 from domus.tax.models import Company
 from domus.vps.models import Suspension, SuspensionReason, Vps
+
+
+def open_renewals(
+    session: Session,
+    contracts: Sequence[Any],
+    prices: PriceList,
+    sales: Sales,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> tuple[int, int, list[Fault]]:
+    """Ask for the next period of contracts, as `open_invoices` does, and pay at once for those whose balance covers it.
+
+    Returns how many were opened, how many of them are paid, and what was wrong with the others. To find those again that
+    can be paid, and to change their rows, would take as long as to write them.
+    """
+    opened, faults = open_invoices(session, contracts, prices, sales, now=now)
+    paid = _affordable(session, _running(session, opened))
+    write_renewals(session, opened, settled={row.id for row in paid}, now=now)
+    _book(session, paid, actor=actor, now=now)
+    return len(opened), len(paid), faults
 
 
 def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Actor, now: datetime) -> int:
@@ -31,15 +54,27 @@ def settle_from_balances(session: Session, renewals: Sequence[Any], *, actor: Ac
     on any dom0; those that another run suspended a moment ago are left for the path that starts them again.
     """
     paid = _affordable(session, _running(session, renewals))
+    ids = [row.id for row in paid]
+    session.execute(
+        sa.update(Renewal).where(among(session, Renewal.invoice_id, ids)).values(settled_at=now),
+        execution_options={"synchronize_session": False},
+    )
+    _book(session, paid, actor=actor, now=now)
+    return len(paid)
+
+
+def _book(session: Session, paid: Sequence[Any], *, actor: Actor, now: datetime) -> None:
+    """Book the money of renewals that are settled, extend their contracts, number their invoices and tell the customers."""
     if not paid:
-        return 0
+        return
     payments = _add_payments(session, paid, now=now)
     ledger.book_many(session, _bookings(paid, payments), actor=actor, now=now)
-    _extend(session, paid, now=now)
+    update_rows(
+        session, Subscription, ("id", "paid_until"), [(row.subscription_id, row.ends_on) for row in paid]
+    )
     # Late, because whoever wants a number of the same series waits from here on.
     _number(session, paid, now=now)
     tell_paid(session, [row.id for row in paid], now=now)
-    return len(paid)
 
 
 def _running(session: Session, renewals: Sequence[Any]) -> list[Any]:
@@ -61,7 +96,10 @@ def _running(session: Session, renewals: Sequence[Any]) -> list[Any]:
 
 
 def _affordable(session: Session, renewals: Sequence[Any]) -> list[Any]:
-    """Lock the accounts, in the order of their ids, and return those renewals that the balances cover."""
+    """Lock the accounts, in the order of their ids, and return those renewals that the balances cover.
+
+    Those that cost nothing are none of them: nothing is booked for them.
+    """
     ids = {row.account_id for row in renewals}
     locked = sa.select(Account.id).where(among(session, Account.id, ids)).order_by(Account.id)
     session.execute(locked.with_for_update(key_share=True)).all()
@@ -76,7 +114,7 @@ def _affordable(session: Session, renewals: Sequence[Any]) -> list[Any]:
     paid = []
     for row in renewals:
         purse = row.account_id, row.currency
-        if left.get(purse, 0) >= row.gross_minor:
+        if 0 < row.gross_minor <= left.get(purse, 0):
             left[purse] -= row.gross_minor
             paid.append(row)
     return paid
@@ -151,17 +189,6 @@ def _rename(session: Session, paid: Sequence[Any], companies: dict[int, Company]
             changed.append((row.id, buyer, seller))
     if changed:
         update_rows(session, Invoice, ("id", "buyer", "seller"), changed)
-
-
-def _extend(session: Session, paid: Sequence[Any], *, now: datetime) -> None:
-    ids = [row.id for row in paid]
-    session.execute(
-        sa.update(Renewal).where(among(session, Renewal.invoice_id, ids)).values(settled_at=now),
-        execution_options={"synchronize_session": False},
-    )
-    update_rows(
-        session, Subscription, ("id", "paid_until"), [(row.subscription_id, row.ends_on) for row in paid]
-    )
 
 
 def _reference(row: Any) -> str:

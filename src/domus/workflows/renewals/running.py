@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,9 +26,9 @@ from domus.gateways.registry import Gateways
 from domus.renewals import queries, services
 from domus.renewals.dunning import reminders_due
 from domus.renewals.models import Renewal, StepKind
-from domus.renewals.opening import Fault, Sales, open_renewals
+from domus.renewals.opening import Fault, Sales
 from domus.renewals.prices import Group, PriceList, price_list
-from domus.renewals.settling import settle_from_balances
+from domus.renewals.settling import open_renewals, settle_from_balances
 from domus.workflows.renewals import charging, dunning
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,17 @@ MAX_FAULTS = 100
 #: What one contract may do to a run: be refused, or refused by the database. Anything else is a fault of ours.
 _FAULTS = (DomusError, sa.exc.SQLAlchemyError, ArithmeticError, LookupError, ValueError)
 
-#: Does rows of a question; returns how many, and what was wrong with others.
-Act = Callable[[Session, Sequence[Any]], tuple[int, list[Fault]]]
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one transaction did, by the names of `RunReport`, and what was wrong with the contracts that it left."""
+
+    counts: Mapping[str, int]
+    faults: Sequence[Fault] = ()
+
+
+#: Does rows of a question.
+Act = Callable[[Session, Sequence[Any]], Done]
 
 
 @dataclass
@@ -87,6 +96,14 @@ class RunReport:
         )
         return {name: getattr(self, name) for name in names}
 
+    def add(self, done: Done) -> None:
+        """Count what a transaction did, after it was committed."""
+        with self._lock:
+            for name, count in done.counts.items():
+                setattr(self, name, getattr(self, name) + count)
+        for fault in done.faults:
+            self.fail(fault)
+
     def fail(self, fault: Fault) -> None:
         """Count one that failed, and name it unless many did."""
         with self._lock:
@@ -122,14 +139,12 @@ def _invoice(
     db: Database, group: Group, prices: PriceList, sales: Sales, report: RunReport, *, now: datetime
 ) -> None:
     act = partial(_open, prices=prices, sales=sales, now=now)
-    question = queries.to_invoice(group, now.date())
-    report.invoiced += _in_chunks(db, question, Subscription.id, act, report)
+    _in_chunks(db, queries.to_invoice(group, now.date()), Subscription.id, act, report)
 
 
-def _open(
-    session: Session, rows: Sequence[Any], *, prices: PriceList, sales: Sales, now: datetime
-) -> tuple[int, list[Fault]]:
-    return open_renewals(session, rows, prices, sales, now=now)
+def _open(session: Session, rows: Sequence[Any], *, prices: PriceList, sales: Sales, now: datetime) -> Done:
+    opened, paid, faults = open_renewals(session, rows, prices, sales, actor=charging.ACTOR, now=now)
+    return Done({"invoiced": opened, "paid": paid}, faults)
 
 
 def _settle_free(db: Database, report: RunReport, *, now: datetime) -> None:
@@ -145,7 +160,7 @@ def _pay(
 ) -> None:
     act = partial(_settle, now=now)
     from_balance = partial(queries.to_pay_from_balance, prices, now)
-    report.paid += _in_chunks(db, from_balance(suspended=False), Invoice.id, act, report)
+    _in_chunks(db, from_balance(suspended=False), Invoice.id, act, report)
     for row in _each(db, from_balance(suspended=True), Invoice.id):
         with _Attempt(report, row.subscription_id) as attempt:
             attempt.done = charging.pay_from_balance(db, invoice_id=row.id, now=now)
@@ -154,8 +169,8 @@ def _pay(
         _charge(db, gateways, prices, report, now=now)
 
 
-def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[int, list[Fault]]:
-    return settle_from_balances(session, rows, actor=charging.ACTOR, now=now), []
+def _settle(session: Session, rows: Sequence[Any], *, now: datetime) -> Done:
+    return Done({"paid": settle_from_balances(session, rows, actor=charging.ACTOR, now=now)})
 
 
 def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunReport, *, now: datetime) -> None:
@@ -183,17 +198,12 @@ def _charge(db: Database, gateways: Gateways, prices: PriceList, report: RunRepo
 def _remind(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
     for window in reminders_due(group.terms, now.date()):
         act = partial(_record, kind=window.kind, day=window.day, now=now)
-        done = _in_chunks(db, queries.to_remind(group, window, now.date()), Subscription.id, act, report)
-        if window.kind is StepKind.LAST_WARNING:
-            report.warned += done
-        else:
-            report.reminded += done
+        _in_chunks(db, queries.to_remind(group, window, now.date()), Subscription.id, act, report)
 
 
-def _record(
-    session: Session, rows: Sequence[Any], *, kind: StepKind, day: int, now: datetime
-) -> tuple[int, list[Fault]]:
-    return services.record_steps(session, rows, kind, day, now=now), []
+def _record(session: Session, rows: Sequence[Any], *, kind: StepKind, day: int, now: datetime) -> Done:
+    name = "warned" if kind is StepKind.LAST_WARNING else "reminded"
+    return Done({name: services.record_steps(session, rows, kind, day, now=now)})
 
 
 def _suspend(db: Database, group: Group, report: RunReport, *, now: datetime) -> None:
@@ -212,13 +222,13 @@ def _end(db: Database, group: Group, report: RunReport, *, now: datetime) -> Non
 
 def _close(db: Database, report: RunReport, *, now: datetime) -> None:
     act = partial(_withdraw, now=now)
-    report.closed += _in_chunks(db, queries.to_close(now), Renewal.invoice_id, act, report)
+    _in_chunks(db, queries.to_close(now), Renewal.invoice_id, act, report)
 
 
-def _withdraw(session: Session, rows: Sequence[Any], *, now: datetime) -> tuple[int, list[Fault]]:
+def _withdraw(session: Session, rows: Sequence[Any], *, now: datetime) -> Done:
     for row in rows:
         services.withdraw(session, session.get_one(Renewal, row.id), now=now)
-    return len(rows), []
+    return Done({"closed": len(rows)})
 
 
 @dataclass
@@ -251,8 +261,8 @@ def _each(db: Database, question: Any, key: Any = Subscription.id) -> Iterator[A
         after = rows[-1].id
 
 
-def _in_chunks(db: Database, question: Any, key: Any, act: Act, report: RunReport) -> int:
-    """Let *act* do the contracts of a question in transactions of a chunk each; return how many it says it did.
+def _in_chunks(db: Database, question: Any, key: Any, act: Act, report: RunReport) -> None:
+    """Let *act* do the contracts of a question in transactions of a chunk each.
 
     On PostgreSQL two work side by side, on even and on odd keys: while one waits for the server the other prepares its rows.
     """
@@ -260,17 +270,15 @@ def _in_chunks(db: Database, question: Any, key: Any, act: Act, report: RunRepor
         return _one_after_another(db, question, key, act, report)
     shares = [question.where(key % SIDE_BY_SIDE == share) for share in range(SIDE_BY_SIDE)]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        parts = [pool.submit(_one_after_another, db, share, key, act, report) for share in shares]
-        return sum(part.result() for part in parts)
+        for part in [pool.submit(_one_after_another, db, share, key, act, report) for share in shares]:
+            part.result()
+    return None
 
 
-def _one_after_another(db: Database, question: Any, key: Any, act: Act, report: RunReport) -> int:
-    done, after = 0, 0
-    while True:
-        ids, did = _those(db, question, key, act, report, after=after)
-        if not ids:
-            return done
-        done, after = done + did, ids[-1]
+def _one_after_another(db: Database, question: Any, key: Any, act: Act, report: RunReport) -> None:
+    after = 0
+    while ids := _those(db, question, key, act, report, after=after):
+        after = ids[-1]
 
 
 def _those(
@@ -282,12 +290,13 @@ def _those(
     *,
     after: int = 0,
     only: Sequence[int] | None = None,
-) -> tuple[Sequence[int], int]:
+) -> Sequence[int]:
     """Do the next contracts, or certain ones, in one transaction, or each half of them in one of its own when that fails.
 
-    Returns which they were, and how many were done.
+    Returns which they were.
     """
     ids: Sequence[int] = ()
+    done = Done({})
     try:
         with db.unit_of_work() as session:
             # Whoever does one of them at this moment keeps it.
@@ -296,21 +305,22 @@ def _those(
                 mine.with_for_update(of=Subscription, skip_locked=True, key_share=True)
             ).all()
             ids = [row.id for row in rows]
-            done, faults = act(session, rows) if rows else (0, [])
+            if rows:
+                done = act(session, rows)
     except _FAULTS as error:
         if _is_offline(error) or not ids:
             raise
         # One that is alone is asked once more, in a transaction of its own: another run may just have done it.
         if len(ids) == 1 and only is not None:
             report.fail(Fault(ids[0], _text(error)))
-            return ids, 0
+            return ids
     else:
-        for fault in faults:
-            report.fail(fault)
-        return ids, done
+        report.add(done)
+        return ids
     half = len(ids) // 2
-    parts = [_those(db, question, key, act, report, only=part)[1] for part in (ids[:half], ids[half:])]
-    return ids, sum(parts)
+    for part in (ids[:half], ids[half:]):
+        _those(db, question, key, act, report, only=part)
+    return ids
 
 
 def _is_offline(error: BaseException) -> bool:

@@ -40,6 +40,7 @@ from domus.gateways.interface import (
     Redirect,
     Refunded,
 )
+from domus.gateways.stripe_minimums import minimum
 
 #: How old, or how far in the future, an event's signature may be; Stripe signs anew when it delivers again.
 TOLERANCE = timedelta(minutes=5)
@@ -77,7 +78,10 @@ class StripeCards(Listens, Charges, GivesBack, Lists):
         ).v1
 
     def obstacle(self, amount: Money) -> str:
-        """Refuse what Stripe cannot take: with three decimals, the last one has to be nought."""
+        """Refuse what Stripe cannot take: too little, and with three decimals a last one that is not nought."""
+        least = minimum(amount.currency)
+        if 0 < amount.minor < least.minor:
+            return f"Cards cannot be charged less than {least}; choose another way."
         if amount.decimals == 3 and amount.minor % 10:
             return f"Cards take {amount.currency} in steps of ten of its smallest unit; choose another way."
         return ""

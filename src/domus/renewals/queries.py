@@ -13,6 +13,7 @@ from domus.billing import ledger
 from domus.billing.models import Invoice, InvoiceState, LedgerEntry, Subscription
 from domus.catalog.models import Price
 from domus.gateways.models import AttemptKind, AttemptState, PaymentAttempt, SavedMethod
+from domus.inventory.models import Dom0, Dom0State
 from domus.renewals import dunning
 from domus.renewals.dunning import Terms, Window
 from domus.renewals.models import DunningStep, Renewal, RenewalTerms, StepKind, SubscriptionHold
@@ -88,8 +89,10 @@ def to_settle_free(now: datetime) -> Question:
 def to_charge(prices: PriceList, today: date, *, days_before: int) -> Question:
     """Ask for open renewals that are due soon, or overdue, and whose account has a saved method to be charged.
 
-    What a customer opened for another period is left for the customer to pay.
+    What a customer opened for another period is left for the customer to pay. Nobody's card is charged for a VPS whose
+    dom0 is lost: an operator has to see to that first.
     """
+    lost = sa.select(Dom0.id).where(Dom0.state == Dom0State.LOST)
     saved = sa.exists().where(SavedMethod.account_id == Invoice.account_id, SavedMethod.removed_at.is_(None))
     tried = sa.select(sa.func.count(PaymentAttempt.id)).where(*_failed_charge()).correlate(Invoice)
     last = sa.select(sa.func.max(PaymentAttempt.created_at)).where(*_failed_charge()).correlate(Invoice)
@@ -100,6 +103,7 @@ def to_charge(prices: PriceList, today: date, *, days_before: int) -> Question:
             Subscription.paid_until <= today + timedelta(days=days_before),
             _is_usual(prices),
             Invoice.gross_minor > 0,
+            Vps.dom0_id.not_in(lost),
             saved,
         )
         .add_columns(tried.scalar_subquery().label("tries"), last.scalar_subquery().label("last_try_at"))

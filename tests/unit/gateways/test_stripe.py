@@ -449,6 +449,9 @@ def test_an_amount_that_stripe_will_not_take_is_said_to_the_customer(
     order = counter.order()
     counter.begin(order.invoice, gateway="stripe")
     assert "steps of ten" in cards.obstacle(Money(10_005, "KWD"))
+    assert "less than 0.50 EUR" in cards.obstacle(Money(49, "EUR"))
+    assert "less than 50 JPY" in cards.obstacle(Money(49, "JPY"))
+    assert cards.obstacle(Money(50, "EUR")) == cards.obstacle(Money(0, "EUR")) == ""
     assert cards.obstacle(Money(10_010, "KWD")) == cards.obstacle(Money(500, "JPY")) == ""
     with pytest.raises(InvalidInput, match="too small"):
         cards.begin(Bill(attempt_id=uuid.uuid4(), invoice_id=1, account_id=1, amount=usd("0.10"), text="VPS"))

@@ -25,7 +25,7 @@ from domus_web.operator.acting import ActingView
 from domus_web.operator.choices import Choice, Of, by_state
 from domus_web.operator.columns import NOTHING, link, status, when
 from domus_web.operator.reading import reading
-from domus_web.operator.searching import HAS_PROBLEM, begins_with, parse_address, parse_uuid
+from domus_web.operator.searching import HAS_PROBLEM, begins_with, on_lost_dom0, parse_address, parse_uuid
 
 HISTORY_SHOWN = 50
 _DOMU_NAME = re.compile(r"vps-[0-9a-f]{8,}")
@@ -61,6 +61,10 @@ def _revision(_view: Any, _context: Any, row: Vps, _name: str) -> Markup | str:
     return Markup('<span title="the newest that holds / the newest that is wanted">{} / {}</span>').format(
         row.applied_revision, row.revision
     )
+
+
+def _in_trouble(value: str) -> sa.ColumnElement[bool]:
+    return on_lost_dom0() if value == "lost" else HAS_PROBLEM
 
 
 class VpsView(ActingView):
@@ -110,7 +114,7 @@ class VpsView(ActingView):
     )
     choices = (
         by_state(Vps.state, VpsState),
-        Choice("trouble", "Trouble", (("yes", "has a problem"),), lambda _value: HAS_PROBLEM),
+        Choice("trouble", "Trouble", (("yes", "has a problem"), ("lost", "on a lost dom0")), _in_trouble),
         Of("dom0", "dom0", Vps.dom0_id),
         Of("account", "account", Vps.account_id),
     )

@@ -19,7 +19,7 @@ from domus.provisioning.queries import newest_jobs
 from domus.vps.models import Vps, VpsState
 from domus_web.filters import mib
 from domus_web.operator.columns import bar
-from domus_web.operator.searching import HAS_PROBLEM
+from domus_web.operator.searching import HAS_PROBLEM, on_lost_dom0
 
 ROWS_SHOWN = 8
 DOM0S_SHOWN = 20
@@ -145,10 +145,16 @@ def _tiles(session: Session) -> list[Tile]:
             up_to(sa.select(Job.id).where(Job.state.in_(_OPEN_JOBS))),
             up_to(sa.select(Dom0.id).where(Dom0.failed_runs > 0, Dom0.state != Dom0State.LOST)),
             up_to(sa.select(Vps.id).where(Vps.state == VpsState.ACTIVE)),
+            up_to(sa.select(Vps.id).where(on_lost_dom0())),
         )
     ).one()
-    unpaid, failed, under_way, silent, active = (int(count) for count in counts)
+    unpaid, failed, under_way, silent, active, lost = (int(count) for count in counts)
+    # What is paid for and has no machine: nothing brings it back by itself, and its contract goes on.
+    stranded = Tile(
+        "VPSs paid for on lost dom0s", lost, url_for("operator_vps.index_view", trouble="lost"), "danger"
+    )
     return [
+        *([stranded] if lost else ()),
         Tile("dom0s do not answer", silent, url_for("operator_dom0s.index_view", trouble="yes"), "danger"),
         Tile(
             "installations failed",

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from domus.vps.models import Vps
+from domus.inventory.models import Dom0, Dom0State
+from domus.vps.models import Vps, VpsState
 
 #: The last code point: no text that begins like another sorts behind that one with this appended.
 _LAST = "\U0010ffff"
@@ -18,6 +19,12 @@ _MAX_KEY = 2**63 - 1
 
 #: Written out and not as a parameter: only so do the databases see that the index of these rows answers it.
 HAS_PROBLEM: sa.ColumnElement[bool] = Vps.problem != sa.literal_column("''")
+
+
+def on_lost_dom0() -> sa.ColumnElement[bool]:
+    """Ask for VPSs that are paid for and whose dom0 is gone for good."""
+    lost = sa.select(Dom0.id).where(Dom0.state == Dom0State.LOST)
+    return sa.and_(Vps.state == VpsState.ACTIVE, Vps.dom0_id.in_(lost))
 
 
 def begins_with(session: Session, column: InstrumentedAttribute[str], text: str) -> sa.ColumnElement[bool]:

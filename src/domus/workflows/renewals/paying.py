@@ -24,6 +24,7 @@ from domus.catalog.queries import renewal_prices
 from domus.core.errors import Conflict, InvalidInput, NotFound
 from domus.core.money import Money
 from domus.db.engine import Database
+from domus.inventory.models import Dom0, Dom0State
 from domus.provisioning import jobs, outbox
 from domus.provisioning import services as provisioning
 from domus.provisioning.models import JobKind
@@ -159,6 +160,14 @@ def begin(session: Session, locked: Locked, *, reason: str = "", actor: Actor, n
         account_id=vps.account_id, reason=reason, now=now,
         details={"invoice": renewal.invoice_id, "paid_until": f"{renewal.ends_on:%Y-%m-%d}"},
     )  # fmt: skip
+    if session.get_one(Dom0, vps.dom0_id).state is Dom0State.LOST:
+        # The money is the customer's wish to have it; that nothing can be started, an operator has to see.
+        log.warning("invoice %s was paid for %s, whose dom0 is lost", renewal.invoice_id, vps.name)
+        audit.record(
+            session, actor=actor, action="renewal.paid_for_lost", object_type="vps", object_id=vps.id,
+            account_id=vps.account_id, reason="its dom0 is lost", now=now,
+            details={"invoice": renewal.invoice_id},
+        )  # fmt: skip
     return True
 
 

@@ -16,6 +16,7 @@ MODULES = (
     "bench.lab_way",
     "bench.lab_dom0",
     "bench.renewals",
+    "bench.webhooks",
 )
 
 

@@ -1,7 +1,8 @@
 """Renewals a second: invoice, line, payment, bookings, number, next date, by the production code, beside bare set-based SQL.
 
-The peer writes the least that a renewal can be (invoice, line, two ledger rows, balance, next date) with `INSERT ... SELECT`
+One peer writes the least that a renewal can be (invoice, line, two ledger rows, balance, next date) with `INSERT ... SELECT`
 in chunks into tables of its own, without triggers and with one index each, on the same server or disk in the same run.
+The other is Tryton's ``sale_subscription``, which makes draft invoices in a database in memory.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from bench.harness import LeftOut, Result, absolute, benchmark, compare, in_turn, seconds
+from bench.databases import postgresql, sqlite_files
+from bench.harness import Result, absolute, benchmark, compare, in_turn, seconds
+from bench.peers import tryton
 from bench.renewal_rows import NOW, make_business
 from domus.db import migrate
 from domus.db.engine import Database, make_engine
@@ -28,6 +30,9 @@ CONTRACTS = 20_000
 CHUNK = 1000
 #: Renewals a second that have to be reached, and the share of the peer's that is aimed at.
 TARGET = 5000
+#: Subscriptions that Tryton renews, which takes it seconds; and how many times its rate has to be reached.
+TRYTON_CONTRACTS = 200
+TIMES_TRYTON = 50
 COMMAND = "make bench ONLY=renewals"
 
 _TABLES = (
@@ -51,30 +56,17 @@ _STEPS = (
 def measure(rounds: int) -> Iterator[Result]:
     """Yield renewals a second on SQLite and PostgreSQL, and the memory of four times as many."""
     with tempfile.TemporaryDirectory(prefix="domus-bench-") as folder:
-        files = iter(range(10_000))
-        yield from _rates("SQLite", rounds, lambda: f"sqlite:///{Path(folder) / f'{next(files)}.sqlite'}")
+        yield from _rates("SQLite", rounds, sqlite_files(folder))
         yield from _memory(folder)
-    with _postgresql() as new_database:
+    with postgresql() as new_database:
         yield from _rates("PostgreSQL", rounds, new_database)
+    with tempfile.TemporaryDirectory(prefix="domus-bench-") as folder:
+        yield _beside_tryton(rounds, sqlite_files(folder))
 
 
 def _rates(name: str, rounds: int, new_database: Callable[[], str]) -> Iterator[Result]:
     again: list[float] = []
-
-    def ours() -> float:
-        url = new_database()
-        migrate.upgrade(url)
-        db = Database(url)
-        try:
-            make_business(db, CONTRACTS)
-            _analyze(db)
-            took = seconds(lambda: _renew_all(db))
-            again.append(seconds(lambda: _renew_nothing(db)))
-        finally:
-            db.dispose()
-        return CONTRACTS / took
-
-    theirs, own = in_turn(min(rounds, 3), lambda: _bare(new_database()), ours)
+    theirs, own = in_turn(rounds, lambda: _bare(new_database()), lambda: _ours(new_database(), again))
     yield compare(
         f"renewals a second, {name}", "renewals/s", own, peer="bare set-based SQL", theirs=theirs,
         command=COMMAND,
@@ -86,6 +78,32 @@ def _rates(name: str, rounds: int, new_database: Callable[[], str]) -> Iterator[
         spread=(round(min(own)), round(max(own))),
     )  # fmt: skip
     yield absolute(f"a second run that finds nothing, {name}", "s", again, command=COMMAND)
+
+
+def _ours(url: str, again: list[float]) -> float:
+    """Return how many renewals a second the production code does; add the seconds of a second run to *again*."""
+    migrate.upgrade(url)
+    db = Database(url)
+    try:
+        make_business(db, CONTRACTS)
+        _analyze(db)
+        took = seconds(lambda: _renew_all(db))
+        again.append(seconds(lambda: _renew_nothing(db)))
+    finally:
+        db.dispose()
+    return CONTRACTS / took
+
+
+def _beside_tryton(rounds: int, new_database: Callable[[], str]) -> Result:
+    theirs, own = in_turn(
+        min(rounds, 3),
+        lambda: tryton.renewals_per_second(TRYTON_CONTRACTS),
+        lambda: _ours(new_database(), []),
+    )
+    return compare(
+        "renewals a second, SQLite (Tryton)", "renewals/s", own, peer="Tryton 7.0 sale_subscription, in memory",
+        theirs=theirs, at_least=TIMES_TRYTON, command=COMMAND,
+    )  # fmt: skip
 
 
 def _memory(folder: str) -> Iterator[Result]:
@@ -141,20 +159,6 @@ def _bare_run(engine: sa.Engine) -> None:
         with engine.begin() as connection:
             for step in _STEPS:
                 connection.execute(sa.text(step), {"first": first, "last": first + CHUNK - 1})
-
-
-@contextmanager
-def _postgresql() -> Iterator[Callable[[], str]]:
-    """Start a server with PostgreSQL's own settings (durable), and yield what makes a database and returns its URL."""
-    try:
-        from tests.support.database import postgresql_programs, running_postgres
-    except ImportError as error:
-        raise LeftOut("the tests, whose PostgreSQL server it uses, are not here") from error
-    programs = postgresql_programs()
-    if programs is None:
-        raise LeftOut("PostgreSQL is not installed (Debian package postgresql)")
-    with running_postgres(programs, durable=True) as server:
-        yield lambda: server.url(server.new_database(migrated=False))
 
 
 def _run_once(url: str) -> None:

@@ -19,6 +19,16 @@ FINISH = (
 )
 
 
+def readable(value: Mapping[str, Any] | None, *, gone: str) -> Mapping[str, Any]:
+    """Return the content of a request file; raise NotValid when it is not there or was written by another release."""
+    if value is None:
+        raise NotValid(gone)
+    version = value.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise NotValid(f"The request has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One installation."""
@@ -32,12 +42,7 @@ class Request:
     @classmethod
     def parse(cls, value: Mapping[str, Any] | None, state_dir: StateDir) -> "Request":
         """Read a request file."""
-        if value is None:
-            raise NotValid("The request of this installation is gone; ask for it again")
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise NotValid(
-                f"The request has schema_version {value.get('schema_version')!r}; allowed: {SCHEMA_VERSION}"
-            )
+        value = readable(value, gone="The request of this installation is gone; ask for it again")
         return cls(
             VpsSpec.parse(value["vps"]),
             Dom0Spec.parse(value["dom0"]),

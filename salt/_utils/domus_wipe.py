@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domus_errors import NotValid, Refused
+from domus_errors import Refused
 from domus_interfaces import Storage, Volume
 from domus_job import Progress, Step
 from domus_logged_run import LoggedRunner
-from domus_request import SCHEMA_VERSION
+from domus_request import readable
 from domus_spec import Dom0Spec
 from domus_state_dir import StateDir
 from domus_storage import open_storage
@@ -36,12 +36,7 @@ class RemovalRequest:
     @classmethod
     def parse(cls, value: Mapping[str, Any] | None, state_dir: StateDir) -> "RemovalRequest":
         """Read a request file."""
-        if value is None:
-            raise NotValid("The request of this removal is gone; the next run asks for it again")
-        if value.get("schema_version") != SCHEMA_VERSION:
-            raise NotValid(
-                f"The request has schema_version {value.get('schema_version')!r}; allowed: {SCHEMA_VERSION}"
-            )
+        value = readable(value, gone="The request of this removal is gone; the next run asks for it again")
         return cls(
             uuid=value["vps"]["uuid"],
             token=value["token"],

@@ -11,6 +11,8 @@ WORKERS ?= 2
 
 # ONCE=1 ends the demo (or the lab's) after its order.
 DEMO_OPTIONS := $(if $(filter 1 yes true,$(ONCE)),--once)
+# METHOD=bootstrap installs the lab's VPS from packages, not from the template.
+LAB_OPTIONS := $(DEMO_OPTIONS) $(addprefix --method ,$(METHOD))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab bench check clean
@@ -29,8 +31,8 @@ demo: $(STAMP) ## a whole Domus on this machine with simulated dom0s, and one or
 test: $(STAMP) ## all tests: unit, functional, integration, lab
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-lab: $(STAMP) ## the demo's story on a real Xen dom0 in QEMU; ONCE=1 ends after it
-	@$(BIN)/python -m domus_lab story $(DEMO_OPTIONS)
+lab: $(STAMP) ## the demo's story on a real Xen dom0 in QEMU; ONCE=1 ends after it, METHOD=bootstrap
+	@$(BIN)/python -m domus_lab story $(LAB_OPTIONS)
 
 bench: $(STAMP) ## benchmarks against named peers; writes bench/results.json; ONLY=name, ROUNDS=n
 	@$(BIN)/python -m bench $(addprefix --only ,$(ONLY)) $(addprefix --rounds ,$(ROUNDS))

@@ -1,4 +1,4 @@
-"""The lab by hand: `python -m domus_lab story|build|boot|ssh|status`."""
+"""The lab by hand: `python -m domus_lab story|bare|build|boot|ssh|status`."""
 
 import argparse
 import json
@@ -21,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "story":
-            _tell_story(once=arguments.once)
+            _tell_story(once=arguments.once, method=arguments.method)
+        elif arguments.command == "bare":
+            _tell_bare_story()
         elif arguments.command == "build":
             print(ensure_image().directory)
         elif arguments.command == "boot":
@@ -43,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     story = commands.add_parser("story", help="order a VPS and see it run on a real Xen dom0")
     story.add_argument("--once", action="store_true", help="end after the order; the last line is its JSON")
+    story.add_argument(
+        "--method",
+        choices=("image", "bootstrap"),
+        default="image",
+        help="install from the template, or from packages (%(default)s)",
+    )
+    commands.add_parser("bare", help="make a dom0 of a bare Debian, and install VPSs there from packages")
     commands.add_parser("build", help="build the dom0 image unless it is there (needs root)")
     boot = commands.add_parser("boot", help="boot a dom0 and keep it until Ctrl-C")
     boot.add_argument("--mem", type=int, default=1024, help="memory of dom0 in MiB")
@@ -52,14 +61,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell_story(*, once: bool) -> None:
+def _tell_story(*, once: bool, method: str) -> None:
     # The rest of the lab needs no Domus around it.
     from domus.core.errors import DomusError  # noqa: PLC0415
     from domus_lab.story import tell  # noqa: PLC0415
+    from domus_lab.world import BOOTSTRAP, IMAGE  # noqa: PLC0415
     from domus_stack import StackError  # noqa: PLC0415
 
     try:
-        tell(once=once)
+        tell(once=once, template={"image": IMAGE, "bootstrap": BOOTSTRAP}[method])
+    except (StackError, DomusError) as error:
+        raise LabError(str(error)) from error
+
+
+def _tell_bare_story() -> None:
+    from domus.core.errors import DomusError  # noqa: PLC0415
+    from domus_lab.bare_story import tell  # noqa: PLC0415
+    from domus_stack import StackError  # noqa: PLC0415
+
+    try:
+        tell()
     except (StackError, DomusError) as error:
         raise LabError(str(error)) from error
 

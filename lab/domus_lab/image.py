@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,31 @@ class LabImage:
         return (self.directory / "manifest.json").exists()
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A sort of image: where its builds are kept, what they are made of, and how."""
+
+    folder: str
+    inputs: Callable[[], Iterable[tuple[str, bytes]]]
+    """Name and content of everything that decides what the image holds."""
+    make: Callable[[Path, Path, Path, str, Say], None]
+    """Fills a tree and a folder of what QEMU boots; also given: the lab's folder, the public ssh key, whom to tell."""
+
+
+def _make_dom0(root: Path, finished: Path, lab_dir: Path, public_key: str, say: Say) -> None:
+    rootfs.make_tree(root, lab_dir, public_key, say)
+    # Unpacked: QEMU wants the ELF.
+    (finished / "xen").write_bytes(gzip.decompress(only_one(root / "boot", "xen-*-amd64.gz").read_bytes()))
+    copy_boot_files(root, finished, "initrd-lab.img")
+
+
+def _dom0_inputs() -> Iterable[tuple[str, bytes]]:
+    return rootfs.inputs()
+
+
+DOM0 = Kind("images", _dom0_inputs, _make_dom0)
+
+
 def lab_directory() -> Path:
     """Return where images and runs are kept: `DOMUS_LAB_DIR`, else `.domus/lab` of the checkout."""
     named = os.environ.get("DOMUS_LAB_DIR")
@@ -66,16 +91,16 @@ def lab_directory() -> Path:
     return rootfs.CHECKOUT / ".domus" / "lab"
 
 
-def current_image(lab_dir: Path) -> LabImage:
+def current_image(lab_dir: Path, kind: Kind = DOM0) -> LabImage:
     """Return the image that belongs to the present content, built or not."""
-    key = cache_key(ssh_public_key(lab_dir))
-    return LabImage(lab_dir / "images" / key)
+    key = cache_key(ssh_public_key(lab_dir), kind)
+    return LabImage(lab_dir / kind.folder / key)
 
 
-def ensure_image(lab_dir: Path | None = None, *, say: Say = print) -> LabImage:
+def ensure_image(lab_dir: Path | None = None, *, kind: Kind = DOM0, say: Say = print) -> LabImage:
     """Return the image for the present content; build it if it is not there."""
     lab_dir = lab_dir or lab_directory()
-    image = current_image(lab_dir)
+    image = current_image(lab_dir, kind)
     if image.exists():
         return image
     require_programs(TO_BUILD)
@@ -86,15 +111,15 @@ def ensure_image(lab_dir: Path | None = None, *, say: Say = print) -> LabImage:
         )
     with _locked(lab_dir / "build.lock"):
         if not image.exists():
-            _build(lab_dir, image, say)
-            _remove_old(lab_dir / "images", keep=image)
+            _build(lab_dir, image, kind, say)
+            _remove_old(lab_dir / kind.folder, keep=image)
     return image
 
 
-def cache_key(public_key: str) -> str:
+def cache_key(public_key: str, kind: Kind = DOM0) -> str:
     """Return the name of the image that the present inputs make: a hash over all of them."""
     digest = hashlib.sha256()
-    for name, content in rootfs.inputs():
+    for name, content in kind.inputs():
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     digest.update(public_key.encode())
@@ -124,16 +149,15 @@ def _make_ssh_key(lab_dir: Path, private: Path) -> None:
         made.rename(private)
 
 
-def _build(lab_dir: Path, image: LabImage, say: Say) -> None:
+def _build(lab_dir: Path, image: LabImage, kind: Kind, say: Say) -> None:
     started = time.monotonic()
     image.directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="build-", dir=lab_dir) as scratch:
         root = Path(scratch) / "root"
         finished = Path(scratch) / "image"
         finished.mkdir()
-        rootfs.make_tree(root, lab_dir, ssh_public_key(lab_dir), say)
+        kind.make(root, finished, lab_dir, ssh_public_key(lab_dir), say)
         say("lab: making the disk image")
-        _copy_boot_files(root, finished)
         _make_disk(root, finished / "root.img")
         manifest = {
             "build_seconds": round(time.monotonic() - started, 1),
@@ -145,20 +169,19 @@ def _build(lab_dir: Path, image: LabImage, say: Say) -> None:
     say(f"lab: image {image.directory.name} built in {manifest['build_seconds']} s")
 
 
-def _copy_boot_files(root: Path, target: Path) -> None:
-    """Take out what QEMU loads: hypervisor (unpacked: it wants the ELF), kernel, RAM disk."""
-    packed = _only_one(root / "boot", "xen-*-amd64.gz")
-    (target / "xen").write_bytes(gzip.decompress(packed.read_bytes()))
-    shutil.copyfile(_only_one(root / "boot", "vmlinuz-*"), target / "vmlinuz")
-    shutil.copyfile(root / "boot" / "initrd-lab.img", target / "initrd.img")
+def copy_boot_files(root: Path, target: Path, initrd: str) -> None:
+    """Take out what QEMU loads, and by what it is known to ssh."""
+    shutil.copyfile(only_one(root / "boot", "vmlinuz-*"), target / "vmlinuz")
+    shutil.copyfile(only_one(root / "boot", initrd), target / "initrd.img")
     shutil.copyfile(root / "etc/ssh/ssh_host_ed25519_key.pub", target / "host_key.pub")
 
 
-def _only_one(directory: Path, pattern: str) -> Path:
+def only_one(directory: Path, pattern: str) -> Path:
+    """Return the file of a folder that a pattern means; raise unless there is exactly one."""
     found = sorted(directory.glob(pattern))
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise LabError(f"expected exactly one {pattern} in the dom0's /boot, found: {names}")
+        raise LabError(f"expected exactly one {pattern} in {directory}, found: {names}")
     return found[0]
 
 

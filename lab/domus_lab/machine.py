@@ -16,6 +16,7 @@ from domus_lab.process import QemuProcess
 from domus_lab.programs import TO_BOOT, require_programs
 from domus_lab.ssh import Result, SshConnection
 
+VOLUME_DISK = "/dev/vdb"
 VOLUME_GROUP = "xenvg"
 THIN_POOL = "domus-thin"
 THIN_POOL_GIB = 12
@@ -98,16 +99,13 @@ class LabMachine:
     def start(self) -> None:
         """Boot, wait until dom0 is ready for guests; end the machine again when that fails."""
         require_programs(TO_BOOT)
-        image = self._image or ensure_image(self.lab_dir, say=self._say)
+        image = self._image or self.ensure_image()
         started = time.monotonic()
         try:
-            self._process = QemuProcess(image, self.lab_dir, self.dom0_mem_mib)
+            self._process = self._machine(image)
             self._process.start()
-            self.wait_for("dom0's sshd", self._sshd_answers, limit_seconds=self.boot_limit_seconds)
-            self.boot_seconds = round(time.monotonic() - started, 1)
-            self._wait_for_services()
-            self._make_volume_group()
-            self._freshen_package_lists()
+            self._wait_for_sshd()
+            self._prepare()
         except BaseException:
             self.stop()
             raise
@@ -212,6 +210,29 @@ class LabMachine:
             self._process.stop()
             self._process = None
 
+    # What another image does in its own way
+
+    def ensure_image(self) -> LabImage:
+        """Return the image that it boots; build it if it is not there."""
+        return ensure_image(self.lab_dir, say=self._say)
+
+    def _machine(self, image: LabImage) -> QemuProcess:
+        return QemuProcess(image, self.lab_dir, self.dom0_mem_mib)
+
+    def _prepare(self) -> None:
+        """Do what is to be done once sshd answers."""
+        self._wait_for_services()
+        self.run(["virsh", "--connect", "xen:///system", "list", "--all"])
+        self._make_volume_group()
+        self._freshen_package_lists()
+
+    # How
+
+    def _wait_for_sshd(self) -> None:
+        self.boot_seconds = self.wait_for(
+            "dom0's sshd", self._sshd_answers, limit_seconds=self.boot_limit_seconds
+        )
+
     def _sshd_answers(self) -> bool:
         try:
             self.ssh.run(["true"], connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS)
@@ -225,10 +246,9 @@ class LabMachine:
         if state != "running":
             failed = self.run(["systemctl", "--failed", "--no-legend", "--plain"]).stdout.strip()
             raise LabError(f"dom0's services are {state or 'in no known state'}: {failed}")
-        self.run(["virsh", "--connect", "xen:///system", "list", "--all"])
 
     def _make_volume_group(self) -> None:
-        self.run(["vgcreate", VOLUME_GROUP, "/dev/vdb"])
+        self.run(["vgcreate", VOLUME_GROUP, VOLUME_DISK])
         size = f"{THIN_POOL_GIB}G"
         self.run(["lvcreate", "--type", "thin-pool", "--size", size, "--name", THIN_POOL, VOLUME_GROUP])
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from domus_lab import qemu
@@ -19,7 +20,7 @@ VOLUME_DISK_GIB = 32
 class QemuProcess:
     """A started machine: its process, its throw-away disks, its console log, the way in."""
 
-    def __init__(self, image: LabImage, lab_dir: Path, dom0_mem_mib: int) -> None:
+    def __init__(self, image: LabImage, lab_dir: Path, dom0_mem_mib: int, *, boots_xen: bool = True) -> None:
         self._lab_dir = lab_dir
         runs = lab_dir / "runs"
         runs.mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,9 @@ class QemuProcess:
             monitor_socket=self._sockets / "qmp",
             ssh_port=qemu.free_port(),
             dom0_mem_mib=dom0_mem_mib,
+            boots_xen=boots_xen,
         )
+        self._boot_files = image.directory
         self.ssh = SshConnection(
             directory=self._sockets,
             port=self._hardware.ssh_port,
@@ -61,6 +64,31 @@ class QemuProcess:
         with self._hardware.volume_disk.open("wb") as disk:
             disk.truncate(VOLUME_DISK_GIB * 2**30)
         self.ssh.prepare()
+        self._power_on()
+
+    def wait_until_off(self, limit_seconds: float) -> None:
+        """Wait until the machine has switched itself off; raise when it does not."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout=limit_seconds)
+        except subprocess.TimeoutExpired:
+            said = self.last_words()
+            raise LabError(
+                f"the machine did not switch itself off within {limit_seconds:.0f} s\n{said}"
+            ) from None
+
+    def start_again(self, xen: bytes) -> None:
+        """Start a machine that has switched itself off once more, with its disks, and with this hypervisor."""
+        self.ssh.close()
+        for name in ("vmlinuz", "initrd.img"):
+            (self._disks / name).symlink_to(self._image.directory / name)
+        (self._disks / "xen").write_bytes(xen)
+        self._boot_files = self._disks
+        self._hardware = replace(self._hardware, boots_xen=True)
+        self._power_on()
+
+    def _power_on(self) -> None:
         self._process = self._spawn()
         state = {"pid": self._process.pid, "ssh": self.ssh.argv(), "disks": str(self._disks)}
         (self._disks / "state.json").write_text(json.dumps(state) + "\n")
@@ -107,7 +135,7 @@ class QemuProcess:
                 try:
                     process = subprocess.Popen(
                         ["setpriv", "--pdeathsig", "KILL", "--", program, *argv[1:]],
-                        cwd=self._image.directory,
+                        cwd=self._boot_files,
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,

@@ -18,6 +18,8 @@ PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
     "zstd": "zstd",
+    "gpg": "gpg",
+    "gpgconf": "gpgconf",
     "python3.11": "python3-venv python3-dev gcc",
 }
 """Each program, and the Debian package that brings it."""

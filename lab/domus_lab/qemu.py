@@ -8,7 +8,7 @@ from pathlib import Path
 from domus_lab.errors import LabError
 
 XEN_COMMAND_LINE = "console=com1 com1=115200,8n1 dom0_mem={mem}M,max:{mem}M dom0_max_vcpus=1 ucode=0"
-KERNEL_COMMAND_LINE = "root=/dev/vda rw console=hvc0 net.ifnames=0 quiet"
+KERNEL_COMMAND_LINE = "root=/dev/vda rw console={console} net.ifnames=0 quiet"
 MACHINE_MEMORY_MIB = 4096
 
 
@@ -22,10 +22,12 @@ class Hardware:
     monitor_socket: Path
     ssh_port: int
     dom0_mem_mib: int
+    boots_xen: bool = True
+    """Else Debian has the machine to itself."""
 
 
 def command(hardware: Hardware) -> list[str]:
-    """Return the command that boots Xen and dom0; it must run in the image's folder.
+    """Return the command that boots the machine; it must run in the folder of the files that it boots.
 
     QEMU cuts the list of multiboot modules at commas and spaces, so the files stand there by bare
     names: the checkout's own path may hold either.
@@ -37,8 +39,7 @@ def command(hardware: Hardware) -> list[str]:
         # Xen's paravirtual guests and libvirt's Xen driver both know this model; newer ones
         # crash dom0 at its start.
         *("-cpu", "Nehalem", "-smp", "2", "-m", str(MACHINE_MEMORY_MIB)),
-        *("-kernel", "xen", "-append", XEN_COMMAND_LINE.format(mem=hardware.dom0_mem_mib)),
-        *("-initrd", f"vmlinuz {KERNEL_COMMAND_LINE},initrd.img"),
+        *(_xen(hardware.dom0_mem_mib) if hardware.boots_xen else _linux()),
         *("-drive", _drive(hardware.root_overlay, "qcow2")),
         *("-drive", _drive(hardware.volume_disk, "raw")),
         *("-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-:22"),
@@ -47,6 +48,17 @@ def command(hardware: Hardware) -> list[str]:
         *("-serial", "chardev:console"),
         *("-qmp", f"unix:{_escaped(hardware.monitor_socket)},server=on,wait=off"),
     ]
+
+
+def _xen(dom0_mem_mib: int) -> list[str]:
+    arguments = KERNEL_COMMAND_LINE.format(console="hvc0")
+    xen = ("-kernel", "xen", "-append", XEN_COMMAND_LINE.format(mem=dom0_mem_mib))
+    return [*xen, "-initrd", f"vmlinuz {arguments},initrd.img"]
+
+
+def _linux() -> list[str]:
+    arguments = KERNEL_COMMAND_LINE.format(console="ttyS0")
+    return ["-kernel", "vmlinuz", "-append", arguments, "-initrd", "initrd.img"]
 
 
 def _drive(path: Path, image_format: str) -> str:

@@ -16,7 +16,7 @@ HOSTNAME = "shop.example.org"
 CUSTOMER_NAME = "Ada's Bakery"
 
 
-def tell(*, once: bool) -> None:
+def tell(*, once: bool, template: str = IMAGE) -> None:
     """Tell the story; stay until Ctrl-C, or (once) end with the facts as one line of JSON."""
     console = Console(highlight=False)
 
@@ -28,7 +28,7 @@ def tell(*, once: bool) -> None:
         say(f"Ada orders {HOSTNAME} at {world.stack.panel.url} and pays it at the test gateway.")
         customer, people = _people(world)
         with progress_on(console, HOSTNAME) as show:
-            ordered = world.order(customer, HOSTNAME, template=IMAGE, show=show)
+            ordered = world.order(customer, HOSTNAME, template=template, show=show)
         facts = world.dom0.facts()
         told: dict[str, Any] = {
             **ordered.status,

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from domus.catalog.models import OsTemplate
 from domus.inventory.models import Location
 from domus_lab.errors import LabError
-from domus_lab.image import LabImage, ensure_image, lab_directory
+from domus_lab.image import LabImage, lab_directory
 from domus_lab.machine import THIN_POOL, VOLUME_GROUP, LabMachine
 from domus_lab.minion import HOST_AS_SEEN_FROM_DOM0, MinionSettings
 from domus_stack import Stack, StackError
@@ -82,6 +82,7 @@ class LabWorld:
         storage_backend: str = "lvm",
         dom0_changes: Mapping[str, object] | None = None,
         boot_limit_seconds: float = 900,
+        dom0: LabMachine | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         lab_dir = lab_dir or lab_directory()
@@ -90,7 +91,7 @@ class LabWorld:
         self._image = image
         self._dom0_entry = dom0_entry(storage_backend) | dict(dom0_changes or {})
         self._lock: IO[str] | None = None
-        self.dom0 = LabMachine(
+        self.dom0 = dom0 or LabMachine(
             dom0_mem_mib=dom0_mem_mib,
             image=image,
             lab_dir=lab_dir,
@@ -115,10 +116,10 @@ class LabWorld:
     def start(self) -> None:
         """Boot dom0 and start the stack side by side; return when dom0 has nothing left to do."""
         if self._image is None:
-            ensure_image(self._lab_dir, say=self._say)
+            self.dom0.ensure_image()
         self._take_lock()
         self._forget_former_stack()
-        self._say("Booting a Xen dom0; meanwhile starting the Salt master and the panel.")
+        self._say("Booting a dom0; meanwhile starting the Salt master and the panel.")
         with ThreadPoolExecutor(1) as pool:
             booting = pool.submit(self.dom0.start)
             try:
@@ -128,7 +129,10 @@ class LabWorld:
                 raise
             booting.result()
         self.dom0.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "order", "-f", ORDER_KEY])
-        self.dom0.start_minion(self._minion_settings())
+        self.dom0.start_minion(self.minion_settings())
+        self._wait_for_minion()
+
+    def _wait_for_minion(self) -> None:
         self._say("Waiting for the dom0's minion to fetch its modules.")
         self.stack.wait_for_dom0(MINION_ID, MINION_LIMIT_SECONDS)
 
@@ -215,7 +219,8 @@ class LabWorld:
         if self.stack.root.exists():
             shutil.rmtree(self.stack.root)
 
-    def _minion_settings(self) -> MinionSettings:
+    def minion_settings(self) -> MinionSettings:
+        """Return what the dom0's minion is told."""
         files = self.stack.minion_files(MINION_ID, master=HOST_AS_SEEN_FROM_DOM0)
         interval = [{"interval": BEACON_INTERVAL_SECONDS}]
         options = files.options | {"beacons": dict.fromkeys(files.options["beacons"], interval)}

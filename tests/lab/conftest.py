@@ -2,11 +2,12 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from domus_lab import LabError, LabImage, ensure_image
+from domus_lab.bare import ensure_bare_image
 from domus_lab.world import IMAGE, LabWorld, Ordered
 from domus_stack.customer import Credentials, Customer, new_password
 
@@ -23,9 +24,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab_image() -> LabImage:
-    """Return the dom0's image. Where there can be none the tests say so; on CI that is a failure."""
+    """Return the dom0's image."""
+    return _built(ensure_image)
+
+
+@pytest.fixture(scope="session")
+def bare_image() -> LabImage:
+    """Return the image of a Debian that is no dom0 yet."""
+    return _built(ensure_bare_image)
+
+
+def _built(ensure: Callable[[], LabImage]) -> LabImage:
+    """Return an image. Where there can be none the tests say so; on CI that is a failure."""
     try:
-        return ensure_image()
+        return ensure()
     except LabError as error:
         if os.environ.get("CI"):
             raise

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from domus_lab import image, rootfs
+from domus_lab.bare import BARE_DEBIAN
 from domus_lab.closure import import_closure
 from domus_lab.errors import LabError
 from domus_lab.programs import last_lines, require_programs, run
@@ -37,6 +38,17 @@ def test_content_that_moves_between_inputs_changes_the_image(inputs: dict[str, b
 
 def test_another_ssh_key_needs_another_image(inputs: dict[str, bytes]) -> None:
     assert image.cache_key("ssh-ed25519 AAAA") != image.cache_key("ssh-ed25519 BBBB")
+
+
+def test_the_two_kinds_of_image_are_kept_apart(tmp_path: Path, inputs: dict[str, bytes]) -> None:
+    (tmp_path / "ssh_key").touch()
+    (tmp_path / "ssh_key.pub").write_text("ssh-ed25519 AAAA")
+    folders = {image.current_image(tmp_path, kind).directory.parent for kind in (image.DOM0, BARE_DEBIAN)}
+    assert folders == {tmp_path / "images", tmp_path / "bare-images"}
+
+
+def test_what_dom0s_states_install_decides_what_the_bare_debians_archive_holds() -> None:
+    assert {"domus_dom0_states", "domus_bootstrap"} <= {name for name, _ in BARE_DEBIAN.inputs()}
 
 
 def test_an_image_counts_as_built_only_with_its_manifest(tmp_path: Path) -> None:

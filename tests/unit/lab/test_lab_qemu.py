@@ -29,6 +29,12 @@ def test_dom0_gets_exactly_the_memory_asked_for() -> None:
     assert "dom0_mem=384M,max:384M" in append
 
 
+def test_a_machine_without_xen_boots_linux_with_its_console_on_the_serial_port() -> None:
+    command = qemu.command(replace(HARDWARE, boots_xen=False))
+    assert (option(command, "-kernel"), option(command, "-initrd")) == ("vmlinuz", "initrd.img")
+    assert "console=ttyS0" in option(command, "-append")
+
+
 def test_ssh_is_forwarded_from_the_loopback_address_only() -> None:
     forwards = [word for word in qemu.command(HARDWARE) if "hostfwd" in word]
     assert forwards == ["user,id=net0,hostfwd=tcp:127.0.0.1:2201-:22"]

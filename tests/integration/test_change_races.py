@@ -16,7 +16,7 @@ from domus.contracts.models import ChangeState, ContractChange
 from domus.core.errors import Conflict, NoCapacity
 from domus.db.engine import Database
 from domus.workflows import work
-from domus.workflows.contracts import changing
+from domus.workflows.contracts import cancelling, changing
 from domus.workflows.payments import booking
 from domus.workflows.renewals import paying
 from tests.support.builders import NOW
@@ -142,3 +142,26 @@ def test_the_last_room_of_a_dom0_goes_to_one_of_many_while_it_reports(race_db: D
     assert Counter(type(one) for one in results[:3]) == {ContractChange: 1, NoCapacity: 2}
     assert [one for one in results[3:] if isinstance(one, Exception)] == []
     assert broken(shop.db) == []
+
+
+def test_a_change_paid_and_a_contract_cancelled_at_once_leave_no_money_behind(shop: Shop) -> None:
+    vps = shop.active()
+    change = agree(shop, vps, make_offer(shop, 3000), now=HALF)
+
+    def money() -> object:
+        with shop.db.unit_of_work() as session:
+            return booking.receive(
+                session, account_id=shop.people.acme.id, invoice_id=change.invoice_id, gateway="test",
+                reference="change", amount=usd(1000), actor=shop.people.as_olga, now=HALF,
+            )[1]  # fmt: skip
+
+    def cancel() -> object:
+        return cancelling.cancel_now(
+            shop.db, vps_id=vps.id, credit=True, reason="x", actor=shop.people.as_alice, now=HALF
+        )
+
+    results = at_once(money, cancel, cancel)
+    assert Counter(isinstance(one, Conflict) for one in results) == {False: 2, True: 1}
+    # Paid first, the larger size's days come back; cancelled first, the payment and the smaller one's.
+    assert balance(shop) == 1500
+    assert (books(shop), broken(shop.db)) == ([], [])

@@ -279,6 +279,9 @@ class Subscription(Base):
     anchor_day: Mapped[int] = mapped_column(sa.SmallInteger)
     paid_until: Mapped[date] = mapped_column(index=True)
     ended_on: Mapped[date | None]
+    cancel_on: Mapped[date | None] = mapped_column(index=True)
+    """On or after this day it ends, because somebody cancelled it; nothing more is asked for until then."""
+    cancel_reason: Mapped[str] = mapped_column(sa.String(300), default="", server_default="")
 
     account: Mapped[Account] = relationship()
     order: Mapped[Order] = relationship()

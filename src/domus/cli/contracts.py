@@ -14,14 +14,14 @@ from domus.core import settings
 from domus.core.clock import utc_now
 from domus.core.texts import visible
 from domus.workflows import lookups
-from domus.workflows.contracts import changing, offering
+from domus.workflows.contracts import cancelling, changing, offering
 
 _reason = click.option("--reason", required=True, help="Why: history keeps it.")
 
 
 @click.group()
 def contract() -> None:
-    """Change contracts: their size and period."""
+    """Change and cancel contracts."""
 
 
 @contract.command("options")
@@ -80,6 +80,46 @@ def change_withdraw(change_id: int, reason: str) -> None:
     with opened_database() as database:
         changing.withdraw(database, change_id=change_id, actor=shell_actor(), reason=reason, now=utc_now())
     click.echo(f"Change {change_id} is withdrawn.")
+
+
+@contract.command("cancel")
+@click.argument("name")
+@click.option("--now", "at_once", is_flag=True, help="End it at once, and not when what is paid is used up.")
+@click.option(
+    "--credit/--no-credit",
+    default=False,
+    help="With --now: put what the unused days are worth into the balance.",
+)
+@click.option("--yes", is_flag=True, help="With --now: do not ask.")
+@_reason
+def cancel(name: str, at_once: bool, credit: bool, yes: bool, reason: str) -> None:
+    """Cancel the contract of a VPS: for the end of what is paid, or at once."""
+    with opened_database() as database:
+        vps_id, actor = lookups.vps_id(database, name), shell_actor()
+        if not at_once:
+            on = cancelling.cancel_at_end(database, vps_id=vps_id, reason=reason, actor=actor, now=utc_now())
+            click.echo(f"{name} ends on {on:%Y-%m-%d}.")
+            return
+        seen = cancelling.look(database, vps_id=vps_id, actor=actor, now=utc_now())
+        worth = f"{seen.worth} go to the balance" if credit else f"nothing of {seen.worth} is given back"
+        click.echo(f"{name} stops at once and is wiped after {seen.grace_days} days; {worth}.")
+        if not yes and click.prompt(f"Type {name} to end it") != name:
+            raise click.Abort
+        given = cancelling.cancel_now(
+            database, vps_id=vps_id, credit=credit, reason=reason, actor=actor, now=utc_now()
+        )
+    click.echo(f"The contract of {name} has ended; {given} went to the balance.")
+
+
+@contract.command("keep")
+@click.argument("name")
+@_reason
+def keep(name: str, reason: str) -> None:
+    """Take the cancellation of a contract back."""
+    with opened_database() as database:
+        vps_id = lookups.vps_id(database, name)
+        cancelling.take_back(database, vps_id=vps_id, reason=reason, actor=shell_actor(), now=utc_now())
+    click.echo(f"The contract of {name} goes on.")
 
 
 def amounts(offer: Quote) -> str:

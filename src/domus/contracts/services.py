@@ -87,6 +87,8 @@ def overtaken(session: Session, change: ContractChange, contract: Subscription, 
     """Return what happened to the contract since a change was agreed to, so that its amounts fit no longer; else nothing."""
     if vps.state is not VpsState.ACTIVE or contract.ended_on is not None:
         return "the contract has ended"
+    if contract.cancel_on is not None:
+        return "the contract was cancelled"
     if contract.paid_until != change.until:
         return "the contract was renewed meanwhile"
     if contract.price_id != change.from_price_id:

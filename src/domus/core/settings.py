@@ -39,6 +39,8 @@ class Settings:
     order_hold: timedelta = timedelta(hours=24)
     #: So many orders an account may have to pay at a time: each keeps a place that others cannot buy.
     max_unpaid_orders: int = 30
+    #: Whether unused days of a contract that is cancelled at once go to the customer's balance.
+    credit_on_cancel: bool = False
     #: How long a freed address rests before it is sold again.
     address_quarantine: timedelta = timedelta(days=1)
     session_lifetime: timedelta = timedelta(days=14)
@@ -65,6 +67,7 @@ class Settings:
             max_unpaid_orders=_integer(
                 env, "DOMUS_MAX_UNPAID_ORDERS", cls.max_unpaid_orders, minimum=1, maximum=10_000
             ),
+            credit_on_cancel=_boolean(env, "DOMUS_CREDIT_ON_CANCEL", cls.credit_on_cancel),
             address_quarantine=address_quarantine(None, env),
             session_lifetime=timedelta(days=_integer(env, "DOMUS_SESSION_DAYS", 14, minimum=1, maximum=365)),
             referral_memory=timedelta(days=_integer(env, "DOMUS_REFERRAL_DAYS", 30, minimum=1, maximum=365)),

@@ -73,6 +73,16 @@ EVENTS = {
             },
         ),
         Event(
+            name="contract_cancelled", title="Cancelled", contact=ContactKind.BILLING,
+            example={
+                "vps": "vps-6f1b2c3d", "hostname": "www.example.org", "ends_on": "20 November 2026", "grace_days": 7,
+            },
+        ),
+        Event(
+            name="contract_kept", title="Cancellation taken back", contact=ContactKind.BILLING,
+            example={"vps": "vps-6f1b2c3d", "hostname": "www.example.org", "paid_until": "20 November 2026"},
+        ),
+        Event(
             name="password_reset", title="New password asked for", contact=ContactKind.TECHNICAL, secret=True,
             example={"minutes": 60},
         ),

@@ -146,6 +146,16 @@ def to_end(group: Group, now: datetime) -> Question:
     )
 
 
+def to_end_as_cancelled(today: date) -> Question:
+    """Ask for contracts that were cancelled for today or before and go on."""
+    return (
+        sa.select(*_CONTRACT)
+        .select_from(Subscription)
+        .join(Vps, Vps.order_id == Subscription.order_id)
+        .where(Subscription.cancel_on <= today, Subscription.ended_on.is_(None), _is_active())
+    )
+
+
 def to_close(now: datetime) -> Question:
     """Ask for renewals that nobody can pay any more, because the VPS is gone or being wiped."""
     is_gone = sa.or_(
@@ -232,12 +242,17 @@ def step_at(session: Session, subscription: Subscription, kind: StepKind) -> dat
 
 
 def _living(group: Group) -> Question:
-    """Ask for contracts of a group that go on and whose VPS was handed over."""
+    """Ask for contracts of a group that go on, that nobody cancelled, and whose VPS was handed over."""
     return (
         sa.select(*_CONTRACT)
         .select_from(Subscription)
         .join(Vps, Vps.order_id == Subscription.order_id)
-        .where(Subscription.ended_on.is_(None), Subscription.price_id.in_(group.price_ids), _is_active())
+        .where(
+            Subscription.ended_on.is_(None),
+            Subscription.cancel_on.is_(None),
+            Subscription.price_id.in_(group.price_ids),
+            _is_active(),
+        )
     )
 
 

@@ -15,10 +15,10 @@ from domus.core.errors import Conflict, NotFound
 from domus.core.money import Money
 from domus.renewals import queries
 from domus.vps.models import Vps
-from domus.workflows.contracts import changing, offering
+from domus.workflows.contracts import cancelling, changing, offering
 from domus.workflows.renewals import dunning, paying
 from domus_web.context import current_actor, current_db, current_settings
-from domus_web.operator.acts import Act, ActForm, Doing, ReasonForm
+from domus_web.operator.acts import Act, ActForm, Doing, ReasonForm, TypedForm
 from domus_web.operator.reading import reading
 
 
@@ -30,6 +30,12 @@ class HoldForm(ReasonForm):
         [InputRequired("Enter a day, such as 2027-01-31.")],
         description="The first day on which steps are taken again.",
     )
+
+
+class CancelNowForm(TypedForm):
+    """The name of the VPS, typed, and what becomes of the unused days."""
+
+    credit = BooleanField("Put what the unused days are worth into the balance")
 
 
 class ChangeForm(ReasonForm):
@@ -148,6 +154,40 @@ def _change_sum(contract: Subscription) -> str:
     return f"{amount} is booked as received from {contract.account.name}, and the change is carried out."
 
 
+def _cancel(doing: Doing) -> str:
+    on = cancelling.cancel_at_end(
+        doing.db, vps_id=_vps(doing.model).id, reason=doing.reason, actor=doing.actor, now=doing.now
+    )
+    return f"It ends on {on:%Y-%m-%d}."
+
+
+def _keep(doing: Doing) -> str:
+    cancelling.take_back(
+        doing.db, vps_id=_vps(doing.model).id, reason=doing.reason, actor=doing.actor, now=doing.now
+    )
+    return "The contract goes on."
+
+
+def _cancel_now(doing: Doing) -> str:
+    given = cancelling.cancel_now(
+        doing.db, vps_id=_vps(doing.model).id, credit=bool(doing.form.credit.data), reason=doing.reason,
+        actor=doing.actor, now=doing.now,
+    )  # fmt: skip
+    return f"The contract has ended; {given} went to the balance." if given else "The contract has ended."
+
+
+def _ending(contract: Subscription) -> str:
+    """Return what ending it now means, in sentences."""
+    try:
+        seen = cancelling.look(current_db(), vps_id=_vps(contract).id, actor=current_actor(), now=utc_now())
+    except Conflict as error:
+        return str(error)
+    return (
+        f"The VPS stops at once and is wiped after {seen.grace_days} days. What is asked for and not paid is withdrawn. Its "
+        f"unused days are worth {seen.worth} with tax; they go to the balance by credit notes only if you choose so."
+    )
+
+
 def _goes_on(contract: Subscription) -> bool:
     return contract.ended_on is None
 
@@ -211,6 +251,35 @@ CONTRACT_ACTS = (
         run=_withdraw_change,
         offered=lambda contract: _open_change(contract) is not None,
         consequence=lambda contract: "Its invoice is cancelled, and the room that was held for it is free.",
+    ),
+    Act(
+        name="cancel",
+        label="Cancel at the end",
+        run=_cancel,
+        offered=lambda contract: _goes_on(contract) and contract.cancel_on is None,
+        consequence=lambda contract: (
+            f"It ends on {contract.paid_until:%Y-%m-%d}, or today if that is over. Nothing more is asked for, and it can "
+            "be taken back until then. The customer is told."
+        ),
+    ),
+    Act(
+        name="keep",
+        label="Take the cancellation back",
+        run=_keep,
+        offered=lambda contract: _goes_on(contract) and contract.cancel_on is not None,
+        consequence=lambda contract: (
+            "It goes on, and is asked for again when its day comes. The customer is told."
+        ),
+    ),
+    Act(
+        name="cancel-now",
+        label="Cancel now",
+        run=_cancel_now,
+        offered=_goes_on,
+        form=CancelNowForm,
+        typed=lambda contract: _vps(contract).name,
+        dangerous=True,
+        consequence=_ending,
     ),
     Act(
         name="hold",

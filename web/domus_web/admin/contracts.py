@@ -38,6 +38,7 @@ _STANDINGS = (
     ("overdue", "not paid for today"),
     ("soon", "runs out within ten days"),
     ("held", "held"),
+    ("cancelled", "cancelled, not ended yet"),
     ("ended", "ended"),
 )
 
@@ -57,6 +58,8 @@ def standing(contract: Subscription, vps: Vps | None, hold: SubscriptionHold | N
     today = utc_now().date()
     if contract.ended_on is not None:
         return status("off", f"ended on {contract.ended_on:%Y-%m-%d}", "off")
+    if contract.cancel_on is not None:
+        return status("cancelled", f"cancelled, ends on {contract.cancel_on:%Y-%m-%d}", "warning")
     if contract.paid_until > today:
         soon = contract.paid_until <= today + SOON
         return status("ok", "runs out soon" if soon else "paid", "warning" if soon else "ok")
@@ -73,6 +76,8 @@ def _condition(value: str) -> sa.ColumnElement[bool]:
     goes_on = Subscription.ended_on.is_(None)
     if value == "ended":
         return Subscription.ended_on.is_not(None)
+    if value == "cancelled":
+        return sa.and_(goes_on, Subscription.cancel_on.is_not(None))
     if value == "held":
         held = sa.select(SubscriptionHold.subscription_id).where(SubscriptionHold.until > today)
         return Subscription.id.in_(held)

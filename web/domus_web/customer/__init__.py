@@ -4,6 +4,7 @@ from flask import Flask
 
 from domus_web.customer import (
     account,
+    cancellations,
     changes,
     console,
     history,
@@ -20,5 +21,8 @@ from domus_web.customer import (
 def register(app: Flask) -> None:
     """Add the customer panel's pages to *app*."""
     app.add_template_filter(history.sentence, "history")
-    for room in (public, orders, progress, vps, changes, console, invoices, payments, account, referrals):
+    rooms = (
+        public, orders, progress, vps, changes, cancellations, console, invoices, payments, account, referrals,
+    )  # fmt: skip
+    for room in rooms:
         app.register_blueprint(room.blueprint)

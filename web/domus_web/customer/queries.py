@@ -223,7 +223,7 @@ def templates(session: Session) -> Sequence[OsTemplate]:
 
 
 def _renewals(subscription: Subscription | None) -> Sequence[Price]:
-    if subscription is None or subscription.ended_on is not None:
+    if subscription is None or subscription.ended_on is not None or subscription.cancel_on is not None:
         return ()
     return [price for price in subscription.price.renewals if price.active] or [subscription.price]
 

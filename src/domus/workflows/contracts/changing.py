@@ -75,7 +75,7 @@ def agree(
     Conflict when the contract cannot be changed now or a change is open; then nothing is held and nothing is owed.
     """
     with db.unit_of_work() as session:
-        _lock_dom0_of(session, vps_id, actor)
+        lock_dom0_of(session, vps_id, actor)
         vps_queries.lock(session, vps_id, actor=actor)
         vps, contract = changeable(session, vps_id, actor, now=now, lock=True)
         services.refuse_second(session, contract)
@@ -154,7 +154,7 @@ def lock(session: Session, change_id: int, actor: Actor) -> Locked:
     change = session.get(ContractChange, change_id)
     if change is None:
         raise NotFound("There is no such change.")
-    _lock_dom0_of(session, change.vps_id, actor)
+    lock_dom0_of(session, change.vps_id, actor)
     vps = vps_queries.lock(session, change.vps_id, actor=actor)
     contract = renewals.lock(session, vps)
     session.refresh(change)
@@ -200,8 +200,20 @@ def begin(session: Session, locked: Locked, *, actor: Actor, reason: str = "", n
     return True
 
 
-def _lock_dom0_of(session: Session, vps_id: uuid.UUID, actor: Actor) -> None:
-    # The dom0 is locked before its VPSs, as by a report of it: a change of what is reserved writes its sums.
+def withdraw_of(
+    session: Session, vps: Vps, contract: Subscription, *, note: str, actor: Actor, now: datetime
+) -> None:
+    """Take back the change of a locked contract that waits to be paid, should there be one."""
+    change = services.open_of(session, contract.id)
+    if change is not None:
+        _withdraw(session, Locked(vps, contract, change), note=note, actor=actor, now=now)
+
+
+def lock_dom0_of(session: Session, vps_id: uuid.UUID, actor: Actor) -> None:
+    """Lock the dom0 of a VPS, before the VPS as by a report of it: a change of what is reserved writes its sums.
+
+    Raises NotFound for strangers.
+    """
     row = session.execute(sa.select(Vps.dom0_id, Vps.account_id).where(Vps.id == vps_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such VPS.")

@@ -104,6 +104,8 @@ def changeable(
     contract = renewals.lock(session, vps) if lock else session.scalar(query)
     if contract is None or contract.ended_on is not None or vps.state is not VpsState.ACTIVE:
         raise Conflict("Only a VPS that was handed over and whose contract goes on can be changed.")
+    if contract.cancel_on is not None:
+        raise Conflict("Its contract was cancelled; take that back first, then it can be changed.")
     if contract.paid_until <= now.date():
         raise Conflict("Its contract is not paid for today; renew it first, then it can be changed.")
     if vps.suspensions:

@@ -17,16 +17,13 @@ from domus.billing.models import Subscription
 from domus.core.errors import Conflict, InvalidInput
 from domus.core.texts import one_line
 from domus.db.engine import Database
-from domus.provisioning import outbox
-from domus.provisioning import services as provisioning
-from domus.provisioning.models import JobKind
 from domus.renewals import dunning, queries, services
 from domus.renewals.dunning import Terms
 from domus.renewals.models import StepKind
 from domus.vps import queries as vps_queries
-from domus.vps import services as vps_services
 from domus.vps.models import SuspensionReason, Vps, VpsState
 from domus.workflows import suspensions
+from domus.workflows.contracts import ending
 
 ACTOR = Actor.system("renewals")
 
@@ -135,17 +132,9 @@ def _record(session: Session, contract: Subscription, kind: StepKind, *, now: da
 
 def _end(session: Session, vps: Vps, contract: Subscription, terms: Terms, *, now: datetime) -> None:
     why = f"not paid since {contract.paid_until:%Y-%m-%d}"
-    wiped_from = now + timedelta(days=terms.grace_days)
-    vps_services.transition(session, vps.id, "remove", actor=ACTOR, reason=why, now=now)
-    revision = vps_services.want_absent(
-        session, vps.id, not_before=wiped_from, actor=ACTOR, reason=why, now=now
-    )
-    provisioning.ask_dom0(
-        session, vps.id, JobKind.REMOVE, revision=revision, actor=ACTOR, reason=why, now=now,
-        tag=outbox.SUBSCRIPTION_ENDED,
-    )  # fmt: skip
+    grace = timedelta(days=terms.grace_days)
+    wiped_from = ending.end(session, vps, contract, grace=grace, reason=why, actor=ACTOR, now=now)
     _record(session, contract, StepKind.ENDED, now=now)
-    contract.ended_on = now.date()
     _audit(session, vps, "subscription.ended", actor=ACTOR, reason=why, until=wiped_from.date(), now=now)
 
 

@@ -61,6 +61,8 @@ def ask(
         contract = services.lock(session, vps)
         if contract is None or vps.state is not VpsState.ACTIVE or contract.ended_on is not None:
             raise Conflict("There is no contract of this VPS that could be renewed.")
+        if contract.cancel_on is not None:
+            raise Conflict("This contract was cancelled; take that back first, then it can be renewed.")
         price = _chosen(session, contract, price_id)
         renewal = services.ask(session, contract, vps, offer_of(price), now=now)
     return get(db, invoice_id=renewal.invoice_id, actor=actor)

@@ -75,6 +75,7 @@ def _questions(session: Session, now: datetime) -> Iterator[tuple[str, Any]]:
         yield "suspended", queries.to_suspend(group, now)
     for group in groups:
         yield "ended", queries.to_end(group, now)
+    yield "ended", queries.to_end_as_cancelled(now.date())
     yield "closed", queries.to_close(now)
 
 

@@ -29,6 +29,7 @@ from domus.renewals.models import Renewal, StepKind
 from domus.renewals.opening import Fault, Sales
 from domus.renewals.prices import Group, PriceList, price_list
 from domus.renewals.settling import open_renewals, settle_from_balances
+from domus.workflows.contracts import cancelling
 from domus.workflows.renewals import charging, dunning
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def run(db: Database, *, gateways: Gateways | None = None, now: datetime) -> Run
         _remind(db, group, report, now=now)
         _suspend(db, group, report, now=now)
         _end(db, group, report, now=now)
+    report.ended += cancelling.end_due(db, now=now)
     _close(db, report, now=now)
     return report
 

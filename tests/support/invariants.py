@@ -66,7 +66,9 @@ _BROKEN = {
         WHERE (s.ended_on IS NOT NULL) <> (v.state IN ('removing', 'removed'))""",
     "a renewal that is not as far as its invoice": """
         SELECT r.invoice_id FROM renewal r JOIN invoice i ON i.id = r.invoice_id WHERE i.state <> CASE
-            WHEN r.settled_at IS NOT NULL THEN 'paid' WHEN r.withdrawn_at IS NOT NULL THEN 'cancelled' ELSE 'open' END""",
+            WHEN r.settled_at IS NOT NULL THEN 'paid' WHEN r.withdrawn_at IS NOT NULL THEN 'cancelled' ELSE 'open' END
+            AND NOT (r.withdrawn_at IS NOT NULL AND i.state = 'paid' AND i.gross_minor = (
+                SELECT sum(c.gross_minor) FROM credit_note c WHERE c.invoice_id = i.id))""",
     "a contract that is not paid until where its last paid renewal ends": """
         SELECT s.id FROM subscription s JOIN renewal r ON r.subscription_id = s.id AND r.settled_at IS NOT NULL
         GROUP BY s.id, s.paid_until HAVING max(r.ends_on) <> s.paid_until""",

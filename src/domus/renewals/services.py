@@ -95,7 +95,12 @@ def settle(session: Session, renewal: Renewal, *, now: datetime) -> bool:
 
     Raises Conflict when the contract is not paid until where the renewal begins: then nothing fits, and nothing is booked.
     """
-    open_one = (Renewal.invoice_id == renewal.invoice_id, Renewal.settled_at.is_(None))
+    # One whose money was given back before it began is withdrawn, and its payment may be told again.
+    open_one = (
+        Renewal.invoice_id == renewal.invoice_id,
+        Renewal.settled_at.is_(None),
+        Renewal.withdrawn_at.is_(None),
+    )
     if not changed_rows(session, sa.update(Renewal).where(*open_one).values(settled_at=now)):
         return False
     extend = (

@@ -129,3 +129,32 @@ def test_what_cannot_be_changed_says_why(shop: Shop, order: Order, large: Price,
         session.execute(sa.update(Subscription).values(paid_until=utc_now().date() - timedelta(days=1)))
     assert "renew it first" in said(alice, f"{page_of(shop, order)}/change")
     alice.get(f"{page_of(shop, order)}/change/to/{large.id}", status=409)
+
+
+def test_an_operator_sees_every_amount_and_changes_withdraws_and_books(
+    shop: Shop, order: Order, large: Price, olga: Visitor
+) -> None:
+    with shop.db.reading() as session:
+        key = session.scalars(sa.select(Subscription.id)).one()
+    act = f"/operator/contracts/do/change/?id={key}"
+    page = olga.get(act).get_data(as_text=True)
+    [value] = re.findall(rf'<option[^>]*value="({large.id}:-?\d+)"', page)
+    assert "to pay now, then" in text_of(olga.get(act))
+    olga.post(act, {"to": f"{large.id}:1", "reason": "asked by phone"}, status=422)
+    olga.post(act, {"to": value, "reason": "asked by phone"})
+    olga.post(f"/operator/contracts/do/change-withdraw/?id={key}", {"reason": "not after all"})
+    olga.post(act, {"to": value, "reason": "now really", "restart": "y"})
+    olga.post(f"/operator/contracts/do/change-paid/?id={key}", {"reason": "by transfer"})
+    assert [one.state for one in changes(shop)] == [ChangeState.WITHDRAWN, ChangeState.DONE]
+    words = text_of(olga.get(f"/operator/contracts/details/?id={key}"))
+    assert "its machine is at it" in words
+    assert "not after all" in words
+
+
+def test_an_operator_refunds_a_part_of_an_invoice(shop: Shop, order: Order, olga: Visitor) -> None:
+    act = f"/operator/invoices/do/refund/?id={order.invoice.id}"
+    assert "are left of it" in text_of(olga.get(act))
+    olga.post(act, {"amount": "1000000", "reason": "too much"}, status=409)
+    olga.post(act, {"amount": "1.00", "reason": "slow disk"})
+    words = text_of(olga.get(f"/operator/invoices/details/?id={order.invoice.id}"))
+    assert "slow disk" in words

@@ -9,14 +9,17 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from sqlalchemy.orm import Session, joinedload, selectinload
-from wtforms import StringField
+from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired
 
 from domus.billing.ledger import FROM_BALANCE
 from domus.billing.models import CreditNote, Invoice, InvoiceState, LedgerTransaction, Payment, PaymentState
+from domus.core.clock import utc_now
+from domus.core.errors import Conflict
 from domus.core.money import Money
 from domus.gateways.models import RefundState
 from domus.workflows import invoices
+from domus.workflows.contracts import refunding
 from domus.workflows.payments import givenback
 from domus_web.context import current_actor, current_db, current_gateways
 from domus_web.files import document_look, send_pdf
@@ -41,7 +44,55 @@ def _account(_view: Any, _context: Any, row: Invoice, _name: str) -> Markup:
     return link("operator_accounts.details_view", row.account.name, id=row.account_id)
 
 
-class InvoiceView(OperatorView):
+class RefundForm(ReasonForm):
+    """How much of an invoice is given back, and where to."""
+
+    amount = StringField(
+        "Amount", [DataRequired("Enter an amount, such as 12.50.")], filters=[strip],
+        description="With tax; the credit note has the same share of it.",
+    )  # fmt: skip
+    send = BooleanField(
+        "Send it back the way it came", description="Otherwise it stays in the customer's balance."
+    )
+
+
+def _refund(doing: Doing) -> str:
+    note = refunding.refund(
+        doing.db, current_gateways(), invoice_id=doing.model.id, amount=str(doing.form.amount.data),
+        send=bool(doing.form.send.data), reason=doing.reason, actor=doing.actor, now=doing.now,
+    )  # fmt: skip
+    return f"{note.gross} are given back by credit note {note}."
+
+
+def _refundable(invoice: Invoice) -> str:
+    """Return in sentences what can be given back, and what follows."""
+    try:
+        seen = refunding.look(
+            current_db(), current_gateways(), invoice_id=invoice.id, actor=current_actor(), now=utc_now()
+        )
+    except Conflict as error:
+        return str(error)
+    sent = "is sent by the gateway" if seen.is_sent else "is yours to send"
+    if seen.gateway == FROM_BALANCE:
+        where = "It was paid from the balance and goes back there."
+    else:
+        where = f"It was paid by {seen.gateway}; what is to go back that way {sent}."
+    days = ""
+    if seen.paid_until is not None:
+        old, new = seen.paid_until
+        days = (
+            f" Given back whole, the period that it was for is taken back too, as it has not begun: the contract is paid "
+            f"until {new:%Y-%m-%d} then, not {old:%Y-%m-%d}."
+        )
+    return f"{seen.left} are left of it. {where} The contract goes on.{days}"
+
+
+def _can_be_refunded(invoice: Invoice) -> bool:
+    credited = sum(note.gross_minor for note in invoice.credit_notes)
+    return invoice.state is InvoiceState.PAID and credited < invoice.gross_minor
+
+
+class InvoiceView(ActingView):
     """All invoices."""
 
     singular = "Invoice"
@@ -92,6 +143,17 @@ class InvoiceView(OperatorView):
     )
     choices = (by_state(Invoice.state, InvoiceState), Of("account", "account", Invoice.account_id))
     search_hint = "Invoice number"
+    acts = (
+        Act(
+            name="refund",
+            label="Refund a part or all",
+            run=_refund,
+            form=RefundForm,
+            dangerous=True,
+            offered=_can_be_refunded,
+            consequence=_refundable,
+        ),
+    )
 
     def narrow(self, _session: Session, query: sa.Select[Any], text: str) -> sa.Select[Any]:
         """Find an invoice by its number."""

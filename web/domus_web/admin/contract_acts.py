@@ -19,6 +19,7 @@ from domus.workflows.contracts import cancelling, changing, offering
 from domus.workflows.renewals import dunning, paying
 from domus_web.context import current_actor, current_db, current_settings
 from domus_web.operator.acts import Act, ActForm, Doing, ReasonForm, TypedForm
+from domus_web.operator.forms import option
 from domus_web.operator.reading import reading
 
 
@@ -88,14 +89,14 @@ def _mark_paid(doing: Doing) -> str:
     return f"Invoice {paid.invoice} is paid; the contract is paid until {paid.ends_on:%Y-%m-%d}."
 
 
-def _choices(contract: Subscription) -> list[tuple[str, str]]:
+def _choices(contract: Subscription) -> list[Any]:
     """Return what it can be changed to, each with its amounts: the value has the amount that was shown in it."""
     try:
         found = offering.options(current_db(), vps_id=_vps(contract).id, actor=current_actor(), now=utc_now())
     except Conflict:
         return []
     return [
-        (f"{one.price.id}:{one.quote.answer.minor}", _label(one.quote))
+        option(f"{one.price.id}:{one.quote.answer.minor}", _label(one.quote))
         for one in found
         if one.quote is not None
     ]

@@ -6,7 +6,12 @@ import uuid
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import RadioField, StringField, TextAreaField
+from wtforms import (  # type: ignore[attr-defined] # too new for its types
+    RadioField,
+    SelectChoice,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import InputRequired, Length
 
 from domus.core.clock import utc_now
@@ -28,7 +33,7 @@ class CancelForm(Form):
     when = RadioField(
         "When",
         [InputRequired("Choose when it is to end.")],
-        choices=[(AT_END, "When what is paid is used up"), (NOW, "Now")],
+        choices=[SelectChoice(AT_END, "When what is paid is used up"), SelectChoice(NOW, "Now")],
         default=AT_END,
     )
     reason = TextAreaField(

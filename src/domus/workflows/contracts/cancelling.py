@@ -180,7 +180,7 @@ def _end(
 
 
 def _reason(text: str) -> str:
-    return one_line(text, field="reason", maximum=MAX_REASON)
+    return one_line(" ".join(text.split()), field="reason", maximum=MAX_REASON)
 
 
 def _tell(session: Session, vps: Vps, contract: Subscription, on: date, *, now: datetime) -> None:

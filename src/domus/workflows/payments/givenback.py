@@ -56,26 +56,40 @@ def send_back(
     """
     actor.require_operator()
     with db.unit_of_work() as session:
-        payment = _lock_payment(session, payment_id)
-        if payment.gateway == ledger.FROM_BALANCE:
-            raise Conflict("This payment came out of the balance; choose the one that filled it.")
-        money = Money.parse(amount, payment.currency)
-        account_id = _account_of(payment)
-        left = payment.amount - _given_back(session, payment)
-        if not 0 < money.minor <= left.minor:
-            raise Conflict(f"Of this payment {left} can be given back; {money} cannot.")
-        receiving.lock_account(session, account_id)
-        prepaid = ledger.balance_of(session, account_id, money.currency)
-        if money.minor > prepaid.minor:
-            raise Conflict(f"The balance is {prepaid}; {money} cannot be given back out of it.")
-        row = _ask(session, payment, money, now=now)
-        if not isinstance(gateways.find(payment.gateway), GivesBack):
-            row.state, row.done_at = RefundState.DONE, now
-        _book_return(session, row, account_id, kind="return", sign=1, actor=actor, reason=reason, now=now)
-        audit.record(
-            session, actor=actor, action="payment.given_back", object_type="payment", object_id=payment.id,
-            account_id=account_id, reason=reason, details={"amount": str(money)}, now=now,
-        )  # fmt: skip
+        return send_part(session, gateways, payment_id, amount, actor=actor, reason=reason, now=now)
+
+
+def send_part(
+    session: Session,
+    gateways: Gateways,
+    payment_id: int,
+    amount: str,
+    *,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+) -> GatewayRefund:
+    """Do what `send_back` does in the caller's transaction, which has seen that this may be done."""
+    payment = _lock_payment(session, payment_id)
+    if payment.gateway == ledger.FROM_BALANCE:
+        raise Conflict("This payment came out of the balance; choose the one that filled it.")
+    money = Money.parse(amount, payment.currency)
+    account_id = _account_of(payment)
+    left = payment.amount - _given_back(session, payment)
+    if not 0 < money.minor <= left.minor:
+        raise Conflict(f"Of this payment {left} can be given back; {money} cannot.")
+    receiving.lock_account(session, account_id)
+    prepaid = ledger.balance_of(session, account_id, money.currency)
+    if money.minor > prepaid.minor:
+        raise Conflict(f"The balance is {prepaid}; {money} cannot be given back out of it.")
+    row = _ask(session, payment, money, now=now)
+    if not isinstance(gateways.find(payment.gateway), GivesBack):
+        row.state, row.done_at = RefundState.DONE, now
+    _book_return(session, row, account_id, kind="return", sign=1, actor=actor, reason=reason, now=now)
+    audit.record(
+        session, actor=actor, action="payment.given_back", object_type="payment", object_id=payment.id,
+        account_id=account_id, reason=reason, details={"amount": str(money)}, now=now,
+    )  # fmt: skip
     return row
 
 

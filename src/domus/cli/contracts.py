@@ -14,14 +14,14 @@ from domus.core import settings
 from domus.core.clock import utc_now
 from domus.core.texts import visible
 from domus.workflows import lookups
-from domus.workflows.contracts import cancelling, changing, offering
+from domus.workflows.contracts import cancelling, changing, handing_over, offering
 
 _reason = click.option("--reason", required=True, help="Why: history keeps it.")
 
 
 @click.group()
 def contract() -> None:
-    """Change and cancel contracts."""
+    """Change contracts, cancel them, give them another owner."""
 
 
 @contract.command("options")
@@ -120,6 +120,23 @@ def keep(name: str, reason: str) -> None:
         vps_id = lookups.vps_id(database, name)
         cancelling.take_back(database, vps_id=vps_id, reason=reason, actor=shell_actor(), now=utc_now())
     click.echo(f"The contract of {name} goes on.")
+
+
+@contract.command("hand-over")
+@click.argument("name")
+@click.option("--to", "email", required=True, help="The e-mail address of the account that gets it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_reason
+def hand_over(name: str, email: str, yes: bool, reason: str) -> None:
+    """Give a VPS and its contract to another account. Keys and passwords inside the VPS stay as they are."""
+    if not yes and click.prompt(f"Type {name} to give it to {visible(email)}") != name:
+        raise click.Abort
+    with opened_database() as database:
+        new = handing_over.hand_over(
+            database, vps_id=lookups.vps_id(database, name), email=email, reason=reason, actor=shell_actor(),
+            now=utc_now(),
+        )  # fmt: skip
+    click.echo(visible(f"{name} is {new}'s now."))
 
 
 def amounts(offer: Quote) -> str:

@@ -83,6 +83,13 @@ EVENTS = {
             example={"vps": "vps-6f1b2c3d", "hostname": "www.example.org", "paid_until": "20 November 2026"},
         ),
         Event(
+            name="contract_handed_over", title="Another owner", contact=ContactKind.TECHNICAL,
+            example={
+                "vps": "vps-6f1b2c3d", "hostname": "www.example.org", "paid_until": "20 November 2026",
+                "is_new_owner": 1,
+            },
+        ),
+        Event(
             name="password_reset", title="New password asked for", contact=ContactKind.TECHNICAL, secret=True,
             example={"minutes": 60},
         ),

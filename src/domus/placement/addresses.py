@@ -38,6 +38,15 @@ def assign(session: Session, *, vps_id: uuid.UUID, account_id: int, now: datetim
     session.execute(sa.update(IpAddress).where(*reserved).values(state=AddressState.ASSIGNED))
 
 
+def hand_over(session: Session, *, vps_id: uuid.UUID, account_id: int, now: datetime) -> None:
+    """Have the history of what a VPS holds go on under another account."""
+    held = (AddressHistory.vps_id == vps_id, AddressHistory.until_at.is_(None))
+    found = session.scalars(sa.select(AddressHistory.address).where(*held)).all()
+    session.execute(sa.update(AddressHistory).where(*held).values(until_at=now))
+    for address in found:
+        session.add(AddressHistory(address=address, vps_id=vps_id, account_id=account_id, from_at=now))
+
+
 def release(session: Session, *, vps_id: uuid.UUID, quarantine: timedelta, now: datetime) -> None:
     """Take back all that the VPS holds.
 

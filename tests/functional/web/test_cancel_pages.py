@@ -81,3 +81,30 @@ def test_an_operator_does_the_same_and_decides_what_is_given_back(
     assert contract(shop, order).ended_on is not None
     with shop.db.reading() as session:
         assert session.scalar(sa.text("SELECT count(*) FROM credit_note")) == 1
+
+
+def test_with_another_owner_the_pages_change_hands(
+    shop: Shop, order: Order, alice: Visitor, charlie: Visitor, olga: Visitor
+) -> None:
+    page, key = page_of(shop, order), contract(shop, order).id
+    act = f"/operator/contracts/do/hand-over/?id={key}"
+    assert "whoever knows them still gets in" in text_of(olga.get(act))
+    fields = {"email": "charlie@example.net", "reason": "sold"}
+    olga.post(act, {**fields, "typed": "wrong"}, status=422)
+    olga.post(act, {**fields, "typed": shop.vps(order).name, "email": "nobody@example.org"}, status=422)
+    olga.post(act, {**fields, "typed": shop.vps(order).name})
+    for address in (
+        page,
+        f"{page}/state",
+        f"{page}/console",
+        f"{page}/reboot",
+        f"{page}/cancel",
+        f"{page}/change",
+    ):
+        alice.get(address, status=404)
+        charlie.get(address)
+    assert "belongs to another account by now" in text_of(alice.get(f"/orders/{order.id}", status=404))
+    charlie.get(f"/orders/{order.id}", status=404)
+    alice.get(f"/invoices/{order.invoice.id}")
+    charlie.get(f"/invoices/{order.invoice.id}", status=404)
+    assert "Got another owner" in text_of(charlie.get(page))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wtforms import BooleanField, DateField, SelectField
+from wtforms import BooleanField, DateField, SelectField, StringField
 from wtforms.validators import InputRequired
 
 from domus.billing.models import Subscription
@@ -15,9 +15,10 @@ from domus.core.errors import Conflict, NotFound
 from domus.core.money import Money
 from domus.renewals import queries
 from domus.vps.models import Vps
-from domus.workflows.contracts import cancelling, changing, offering
+from domus.workflows.contracts import cancelling, changing, handing_over, offering
 from domus.workflows.renewals import dunning, paying
 from domus_web.context import current_actor, current_db, current_settings
+from domus_web.forms import strip
 from domus_web.operator.acts import Act, ActForm, Doing, ReasonForm, TypedForm
 from domus_web.operator.forms import option
 from domus_web.operator.reading import reading
@@ -31,6 +32,15 @@ class HoldForm(ReasonForm):
         [InputRequired("Enter a day, such as 2027-01-31.")],
         description="The first day on which steps are taken again.",
     )
+
+
+class HandOverForm(TypedForm):
+    """Who gets it; the name of the VPS is typed."""
+
+    email = StringField(
+        "New owner", [InputRequired("Enter the e-mail address of an account.")], filters=[strip],
+        description="The e-mail address of an account that there is.",
+    )  # fmt: skip
 
 
 class CancelNowForm(TypedForm):
@@ -189,6 +199,14 @@ def _ending(contract: Subscription) -> str:
     )
 
 
+def _hand_over(doing: Doing) -> str:
+    new = handing_over.hand_over(
+        doing.db, vps_id=_vps(doing.model).id, email=str(doing.form.email.data), reason=doing.reason,
+        actor=doing.actor, now=doing.now,
+    )  # fmt: skip
+    return f"It is {new}'s now."
+
+
 def _goes_on(contract: Subscription) -> bool:
     return contract.ended_on is None
 
@@ -252,6 +270,20 @@ CONTRACT_ACTS = (
         run=_withdraw_change,
         offered=lambda contract: _open_change(contract) is not None,
         consequence=lambda contract: "Its invoice is cancelled, and the room that was held for it is free.",
+    ),
+    Act(
+        name="hand-over",
+        label="Give it another owner",
+        run=_hand_over,
+        offered=_goes_on,
+        form=HandOverForm,
+        typed=lambda contract: _vps(contract).name,
+        dangerous=True,
+        consequence=lambda contract: (
+            f"From now on {contract.account.name} neither sees the VPS nor can do anything with it. Invoices and balance "
+            "stay where they are, what waits to be paid is withdrawn, and the next period is asked of the new owner. Keys "
+            "and passwords inside the VPS stay: whoever knows them still gets in, so the new owner should change them."
+        ),
     ),
     Act(
         name="cancel",

@@ -35,6 +35,8 @@ def sentence(row: VpsTransition) -> str:
         return "Gone from its server" if row.new == "absent" else f"Seen {row.new}"
     if row.kind == "suspension":
         return f"Suspended: {row.new}" if row.new else f"Suspension lifted: {row.old}"
+    if row.kind == "owner":
+        return "Got another owner"
     if row.kind == "size":
         return f"Size changed from {row.old} to {row.new}"
     return f"{row.kind}: {row.new}"

@@ -183,9 +183,14 @@ def order_page(session: Session, account_id: int, order_id: uuid.UUID) -> OrderP
             selectinload(Order.invoices).options(selectinload(Invoice.lines), selectinload(Invoice.payments))
         )
     )
-    vps_id = session.scalar(sa.select(Vps.id).where(Vps.order_id == order_id))
-    if order is None or vps_id is None:
+    row = session.execute(sa.select(Vps.id, Vps.account_id).where(Vps.order_id == order_id)).one_or_none()
+    if order is None or row is None:
         raise NotFound("There is no such order.")
+    vps_id = row.id
+    if row.account_id != account_id:
+        raise NotFound(
+            "The VPS of this order belongs to another account by now. What you paid is under Invoices."
+        )
     provision = session.scalar(
         sa.select(Job).where(Job.vps_id == vps_id, Job.kind == "provision").order_by(Job.created_at.desc())
     )

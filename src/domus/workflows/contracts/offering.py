@@ -74,6 +74,9 @@ def get(db: Database, *, change_id: int, actor: Actor) -> ContractChange:
         found = session.get(ContractChange, change_id, options=_WHOLE)
         if found is not None:
             actor.require_account(found.subscription.account_id, what="change")
+            if found.invoice is not None:
+                # What a former owner paid is no business of the present one.
+                actor.require_account(found.invoice.account_id, what="change")
     if found is None:
         raise NotFound("There is no such change.")
     return found

@@ -6,11 +6,16 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from domus.accounts.actor import Actor
+from domus.core.clock import utc_now
+from domus.workflows.contracts import changing
+from tests.support.builders import make_product_with_price
 from tests.support.fake_gateway import make_attempt, make_saved_method
 from tests.support.panel import Visitor
 from tests.support.people import People
@@ -27,6 +32,7 @@ PUBLIC = {
     "webhooks.receive",
     "resets.ask",
     "resets.choose",
+    "referrals.arrive",
 }
 #: Open to whoever is logged in.
 ANYBODY = {"auth.change_password"}
@@ -40,6 +46,8 @@ CUSTOMER = {
     "payments.save",
     "account.show",
     "account.billing",
+    "referrals.show",
+    "referrals.make",
 }
 #: Pages of one object of one account, by the argument that names it.
 OBJECT = {
@@ -53,6 +61,12 @@ OBJECT = {
     "vps.fragment": "vps_id",
     "vps.change_power": "vps_id",
     "vps.renew": "vps_id",
+    "changes.index": "vps_id",
+    "changes.agree": "vps_id",
+    "changes.show": "change_id",
+    "changes.withdraw": "change_id",
+    "cancellations.cancel": "vps_id",
+    "cancellations.keep": "vps_id",
     "console.show": "vps_id",
     "console.fragment": "vps_id",
     "console.ask": "vps_id",
@@ -86,7 +100,18 @@ def cast(
     """Offer everybody, and a delivered VPS that is Alice's."""
     order = shop.delivered(people.alice)
     attempt, method = make_attempt(shop.db, order.invoice), make_saved_method(shop.db, order.account_id)
+    product = shop.price.product
+    price = {"amount_minor": 9900, "currency": shop.price.currency, "period_text": shop.price.period_text}
+    large = make_product_with_price(
+        shop.db, price=price, memory_mib=product.memory_mib, disk_mib=product.disk_mib
+    )
+    change = changing.agree(
+        shop.db, vps_id=shop.vps(order).id, price_id=large.id, shown=None, hold=timedelta(hours=1),
+        actor=Actor.of(people.alice), now=utc_now(),
+    )  # fmt: skip
     objects = {
+        "price_id": str(large.id),
+        "change_id": str(change.id),
         "order_id": str(order.id),
         "vps_id": str(shop.vps(order).id),
         "invoice_id": str(order.invoice.id),
@@ -152,6 +177,7 @@ def test_strangers_learn_not_even_that_an_object_exists(app: Flask, cast: Cast) 
         "note_id": "987654",
         "attempt_id": str(uuid.uuid4()),
         "method_id": "987654",
+        "change_id": "987654",
         "action": "start",
     }
     for rule, method in _routes(app):

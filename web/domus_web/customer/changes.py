@@ -10,7 +10,7 @@ from wtforms import BooleanField, HiddenField
 
 from domus.contracts.models import ChangeState
 from domus.core.clock import utc_now
-from domus.core.errors import Conflict, InvalidInput, NoCapacity
+from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
 from domus.core.money import Money
 from domus.workflows.contracts import changing, offering
 from domus_web.auth.sessions import customer_required
@@ -71,6 +71,8 @@ def agree(vps_id: uuid.UUID, price_id: int) -> ResponseReturnValue:
 def show(vps_id: uuid.UUID, change_id: int) -> str:
     """Show a change that waits to be paid, or what became of it."""
     change = offering.get(current_db(), change_id=change_id, actor=current_actor())
+    if change.vps_id != vps_id:
+        raise NotFound("There is no such change.")
     with current_db().reading() as session:
         view = queries.vps_view(session, current_account_id(), change.vps_id)
     return render_template("customer/change_open.html", view=view, change=change, form=ConfirmForm())

@@ -347,3 +347,20 @@ def test_a_refunded_order_takes_back_what_a_change_put_into_the_balance(shop):
     orders.refund(shop.db, order_id=vps.order_id, actor=shop.people.as_olga, reason="sorry", now=HALF)
     assert (balance(shop), [note.gross_minor for note in credit_notes(shop)]) == (0, [1000, 2000])
     assert (books(shop), broken(shop.db)) == ([], [])
+
+
+def test_what_a_running_guest_lacks_of_its_size_is_known_and_shown(shop, vps):
+    pay_change(shop, agree(shop, vps, make_offer(shop, 3000), now=HALF), now=HALF)
+
+    def report(memory_mib: int | None, vcpus: int | None) -> Vps:
+        seen = shop.machine.report(HALF)
+        seen["vps"][str(vps.id)] |= {"memory_mib": memory_mib, "vcpus": vcpus}
+        work.record_report(shop.db, minion_id=shop.machine.minion_id, report=seen, now=HALF)
+        return shop.vps(vps.id)
+
+    small = report(512, 1)
+    assert (small.observed_memory_mib, small.lacks_memory, small.lacks_vcpus) == (512, True, True)
+    large = report(1022, 2)
+    assert (large.lacks_memory, large.lacks_vcpus) == (False, False)
+    off = report(None, None)
+    assert (off.observed_memory_mib, off.lacks_memory, off.lacks_vcpus) == (None, False, False)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from domus.catalog.models import Price
 from domus.core.languages import DEFAULT_LANGUAGE
 from domus.core.money import Money
+from domus.core.periods import Period
 from domus.core.wording import money_text, period_text, rate_text
 
 _SET_UP_FEE = {
@@ -49,6 +50,11 @@ MAX_LENGTH = 300
 def period_line(price: Price, language: str) -> str:
     """Return the line of one period, such as ``Small VPS, 1 month``."""
     return f"{price.product.name}, {period_text(price.period, language)}"[:MAX_LENGTH]
+
+
+def addon_line(product: str, name: str, count: int, period: Period, language: str) -> str:
+    """Return the line of an add-on, such as ``Small VPS, 2 x IPv4 address, 1 month``."""
+    return f"{product}, {count} x {name}, {period_text(period, language)}"[:MAX_LENGTH]
 
 
 def set_up_line(price: Price, language: str) -> str:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from domus.accounts.models import Account
-from domus.catalog.models import Price
+from domus.catalog.models import Addon, AddonKind, Price
 from domus.core.languages import DEFAULT_LANGUAGE
 from domus.core.money import Money
 from domus.db.base import Base, big_pk, currency_code, enum_column, uuid_pk
@@ -76,6 +76,7 @@ class Order(Base):
     account: Mapped[Account] = relationship()
     price: Mapped[Price] = relationship()
     invoices: Mapped[list[Invoice]] = relationship(back_populates="order", order_by="Invoice.id")
+    addons: Mapped[list[OrderAddon]] = relationship(back_populates="order", order_by="OrderAddon.addon_id")
 
     @property
     def invoice(self) -> Invoice:
@@ -84,6 +85,24 @@ class Order(Base):
 
     def __str__(self) -> str:
         return f"#{self.number}"
+
+
+class OrderAddon(Base):
+    """What was ordered beside the product, as it was then. Amounts are in the currency of the order's price."""
+
+    __tablename__ = "order_addon"
+    __table_args__ = (sa.CheckConstraint("count >= 1 AND amount_minor >= 0", name="not_negative"),)
+
+    order_id: Mapped[uuid.UUID] = mapped_column(sa.ForeignKey("order_.id"), primary_key=True)
+    addon_id: Mapped[int] = mapped_column(sa.ForeignKey("addon.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(120))
+    kind: Mapped[AddonKind] = enum_column(AddonKind, name="order_addon_kind")
+    unit: Mapped[int]
+    count: Mapped[int]
+    amount_minor: Mapped[int]
+    """Of one piece, for one period."""
+
+    order: Mapped[Order] = relationship(back_populates="addons")
 
 
 class Invoice(Base):
@@ -286,3 +305,17 @@ class Subscription(Base):
     account: Mapped[Account] = relationship()
     order: Mapped[Order] = relationship()
     price: Mapped[Price] = relationship()
+    addons: Mapped[list[SubscriptionAddon]] = relationship(order_by="SubscriptionAddon.addon_id")
+
+
+class SubscriptionAddon(Base):
+    """What a contract has beside its product now: it is renewed with it."""
+
+    __tablename__ = "subscription_addon"
+    __table_args__ = (sa.CheckConstraint("count >= 1", name="count"),)
+
+    subscription_id: Mapped[int] = mapped_column(sa.ForeignKey("subscription.id"), primary_key=True)
+    addon_id: Mapped[int] = mapped_column(sa.ForeignKey("addon.id"), primary_key=True)
+    count: Mapped[int]
+
+    addon: Mapped[Addon] = relationship()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
 from domus.billing import crediting, invoicing, ledger
-from domus.billing.line_texts import period_line, set_up_line
+from domus.billing.line_texts import addon_line, period_line, set_up_line
 from domus.billing.models import (
     Invoice,
     InvoiceState,
@@ -20,6 +20,7 @@ from domus.billing.models import (
     Payment,
     PaymentState,
     Subscription,
+    SubscriptionAddon,
 )
 from domus.billing.numbers import next_number
 from domus.core.errors import Conflict
@@ -40,13 +41,16 @@ __all__ = [
 def open_order_invoice(
     session: Session, order: Order, *, discounts: Sequence[tuple[str, Money]] = (), now: datetime
 ) -> Invoice:
-    """Ask for the first period and the set-up fee of an order. The invoice gets its number when it is paid.
+    """Ask for the first period, the add-ons and the set-up fee of an order.
 
-    ``discounts`` are further lines, whose amounts are negative.
+    It gets its number when it is paid. ``discounts`` are further lines, whose amounts are negative.
     """
     price = order.price
     account = session.get_one(Account, order.account_id)
     lines = [(period_line(price, account.language), price.amount)]
+    for addon in order.addons:
+        text = addon_line(price.product.name, addon.name, addon.count, price.period, account.language)
+        lines.append((text, Money(addon.amount_minor * addon.count, price.currency)))
     if price.setup_fee:
         lines.append((set_up_line(price, account.language), price.setup_fee))
     return invoicing.draft(session, account, [*lines, *discounts], order=order, now=now)
@@ -178,6 +182,7 @@ def start_subscription(session: Session, order: Order, *, now: datetime) -> Subs
         started_on=today,
         anchor_day=today.day,
         paid_until=order.price.period.end(today, anchor_day=today.day),
+        addons=[SubscriptionAddon(addon_id=one.addon_id, count=one.count) for one in order.addons],
     )
     session.add(subscription)
     session.flush()

@@ -29,6 +29,17 @@ class InstallMethod(StrEnum):
     """From an archive (or a golden volume) that Domus built once."""
 
 
+class AddonKind(StrEnum):
+    """What an add-on adds to a VPS."""
+
+    IPV4 = "ipv4"
+    """Further IPv4 addresses, from the pools of its location."""
+    DISK = "disk"
+    """Room on its root volume."""
+    MEMORY = "memory"
+    VCPU = "vcpu"
+
+
 class Product(Base):
     """A size of VPS. Units are in the names; ``cpu_cap_percent`` 0 means no cap, 150 one and a half CPUs."""
 
@@ -63,6 +74,7 @@ class Product(Base):
     created_at: Mapped[datetime]
 
     prices: Mapped[list[Price]] = relationship(back_populates="product", order_by="Price.id")
+    addons: Mapped[list[Addon]] = relationship(back_populates="product", order_by="Addon.id")
 
     @property
     def disk_total_mib(self) -> int:
@@ -116,6 +128,64 @@ class Price(Base):
 
     def __str__(self) -> str:
         return f"{self.product} · {self.amount} for {self.period.describe()}"
+
+
+class Addon(Base):
+    """Something more that can be ordered with a product, in pieces."""
+
+    __tablename__ = "addon"
+    __table_args__ = (
+        sa.UniqueConstraint("product_id", "name"),
+        sa.CheckConstraint("unit >= 1", name="unit"),
+        sa.CheckConstraint("minimum >= 0 AND maximum >= 1 AND minimum <= maximum", name="count"),
+    )
+
+    id: Mapped[big_pk]
+    product_id: Mapped[int] = mapped_column(sa.ForeignKey("product.id"))
+    name: Mapped[str] = mapped_column(sa.String(120))
+    kind: Mapped[AddonKind] = enum_column(AddonKind, name="addon_kind")
+    unit: Mapped[int] = mapped_column(default=1)
+    """How much one piece is: MiB of disk or memory, vCPUs or addresses otherwise."""
+    minimum: Mapped[int] = mapped_column(default=0)
+    """So many pieces an order has at least."""
+    maximum: Mapped[int] = mapped_column(default=1)
+    active: Mapped[bool] = mapped_column(default=True)
+
+    product: Mapped[Product] = relationship(back_populates="addons")
+    prices: Mapped[list[AddonPrice]] = relationship(
+        back_populates="addon",
+        order_by="(AddonPrice.period_text, AddonPrice.currency)",
+        cascade="all, delete-orphan",
+    )
+
+    def price_for(self, period_text: str, currency: str) -> Money | None:
+        """Return what one piece costs for a period; None when it is not sold for it."""
+        same = (
+            price for price in self.prices if (price.period_text, price.currency) == (period_text, currency)
+        )
+        return next((price.amount for price in same), None)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AddonPrice(Base):
+    """What one piece of an add-on costs for a period, with an order as with a renewal."""
+
+    __tablename__ = "addon_price"
+    __table_args__ = (sa.CheckConstraint("amount_minor >= 0", name="not_negative"),)
+
+    addon_id: Mapped[int] = mapped_column(sa.ForeignKey("addon.id", ondelete="CASCADE"), primary_key=True)
+    period_text: Mapped[str] = mapped_column("period", sa.String(10), primary_key=True)
+    currency: Mapped[str] = mapped_column(sa.String(3), primary_key=True)
+    amount_minor: Mapped[int]
+
+    addon: Mapped[Addon] = relationship(back_populates="prices")
+
+    @property
+    def amount(self) -> Money:
+        """Return the price of one piece."""
+        return Money(self.amount_minor, self.currency)
 
 
 class OsTemplate(Base):

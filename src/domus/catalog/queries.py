@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, contains_eager, selectinload
 
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 
 
 def sellable_prices(session: Session, *, include_private: bool = False) -> Sequence[Price]:
@@ -17,7 +17,10 @@ def sellable_prices(session: Session, *, include_private: bool = False) -> Seque
         .join(Price.product)
         .where(Price.active, Price.renewal_of_id.is_(None), Product.active)
         .order_by(Product.memory_mib, Product.disk_mib, Product.id, Price.id)
-        .options(contains_eager(Price.product), selectinload(Price.renewals))
+        .options(
+            contains_eager(Price.product).selectinload(Product.addons).selectinload(Addon.prices),
+            selectinload(Price.renewals),
+        )
     )
     if not include_private:
         query = query.where(Product.private.is_(False))

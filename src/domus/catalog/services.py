@@ -26,7 +26,7 @@ _ARCHITECTURES = ("amd64", "arm64", "i386")
 MAX_PRICE_MINOR = 10**9
 
 #: The bounds that the database holds too (``catalog.models``).
-_PRODUCT_BOUNDS = {
+PRODUCT_BOUNDS = {
     "memory_mib": (64, 4_194_304),
     "disk_mib": (512, 1_073_741_824),
     "swap_mib": (0, 1_048_576),
@@ -88,7 +88,7 @@ def check_product(session: Session, fields: ProductFields, *, own_id: int | None
     """Return the fields as they are to be stored; raise InvalidInput that names the first wrong one."""
     name = one_line(fields.name, field="name", maximum=120)
     description = one_line(fields.description, field="description", maximum=500, required=False)
-    for field, (minimum, maximum) in _PRODUCT_BOUNDS.items():
+    for field, (minimum, maximum) in PRODUCT_BOUNDS.items():
         whole_number(getattr(fields, field), field=field, minimum=minimum, maximum=maximum)
     if fields.cpu_cap_percent > fields.vcpus * 100:
         raise InvalidInput(

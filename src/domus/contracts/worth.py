@@ -41,20 +41,23 @@ class Pricing:
 def paid_spans(session: Session, contract: Subscription, pricing: Pricing) -> list[Span]:
     """Return the days of a contract that are paid for with what was paid for each stretch of them, less what was credited.
 
-    No stretch counts for more than its price: set-up fees and whatever else was on the invoice are not paid by the day.
+    No stretch counts for more than its price, and the add-ons: set-up fees and whatever else was on the invoice are not
+    paid by the day.
     """
     spans = []
     order = session.get_one(Order, contract.order_id, options=[joinedload(Order.price)])
     first = order.price.period.end(contract.started_on, anchor_day=contract.anchor_day)
     for invoice in _of_order(session, order):
-        paid = _at_most(pricing.in_catalogue(invoice), order.price)
+        paid = _at_most(pricing.in_catalogue(invoice), order.price, extra_minor=_addons(order))
         spans.append(Span(starts_on=contract.started_on, ends_on=first, paid=paid))
     steps: list[tuple[datetime, Renewal | ContractChange]] = []
     steps += [(row.settled_at, row) for row in _renewals(session, contract.id) if row.settled_at]
     steps += [(row.done_at, row) for row in changes_done(session, contract.id) if row.done_at]
     for _, row in sorted(steps, key=lambda step: step[0]):
         if isinstance(row, Renewal):
-            paid = _at_most(pricing.in_catalogue(row.invoice), row.price)
+            paid = pricing.in_catalogue(row.invoice)
+            if not order.addons:
+                paid = _at_most(paid, row.price)
             spans.append(Span(starts_on=row.starts_on, ends_on=row.ends_on, paid=paid))
         else:
             paid = row.charge if row.invoice is None else row.credit + pricing.in_catalogue(row.invoice)
@@ -97,5 +100,9 @@ def _renewals(session: Session, subscription_id: int) -> list[Renewal]:
     return list(session.scalars(query.order_by(Renewal.starts_on)))
 
 
-def _at_most(paid: Money, price: Price) -> Money:
-    return Money(max(0, min(paid.minor, price.amount_minor)), paid.currency)
+def _addons(order: Order) -> int:
+    return sum(one.amount_minor * one.count for one in order.addons)
+
+
+def _at_most(paid: Money, price: Price, *, extra_minor: int = 0) -> Money:
+    return Money(max(0, min(paid.minor, price.amount_minor + extra_minor)), paid.currency)

@@ -19,14 +19,17 @@ from domus.inventory.models import AddressHistory, AddressState, IpAddress, IpPo
 _GRIPS = 20
 
 
-def reserve(session: Session, *, location_id: int, vps_id: uuid.UUID) -> None:
-    """Hold one IPv4 address for the VPS, and one IPv6 address where the location has any.
+def reserve(session: Session, *, location_id: int, vps_id: uuid.UUID, ipv4: int = 1) -> None:
+    """Hold IPv4 addresses for the VPS, and one IPv6 address where the location has any.
 
-    Raise NoCapacity without IPv4.
+    Raise NoCapacity without as many IPv4 addresses as are wanted.
     """
-    if not _take_one(session, location_id=location_id, vps_id=vps_id, version=4):
+    for taken in range(ipv4):
+        if _take_one(session, location_id=location_id, vps_id=vps_id, version=4):
+            continue
         place = session.get_one(Location, location_id).name
-        raise NoCapacity(f"{place} has no free IPv4 address at the moment. Please choose another location.")
+        lacking = f"only {taken} of {ipv4} IPv4 addresses" if taken else "no free IPv4 address"
+        raise NoCapacity(f"{place} has {lacking} at the moment. Please choose another location.")
     _take_one(session, location_id=location_id, vps_id=vps_id, version=6)
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.billing.models import Order
+from domus.catalog.addons import NO_EXTRAS, Extras
 from domus.catalog.models import OsTemplate, Product
 from domus.contracts.models import ChangeState, ContractChange
 from domus.core.errors import NoCapacity
@@ -37,9 +38,13 @@ class Wish:
     ssh_keys: tuple[str, ...]
 
 
-def need_of(product: Product) -> Need:
-    """Return what a VPS of this product takes from its dom0."""
-    return Need(memory_mib=product.memory_mib, disk_mib=product.disk_total_mib, vcpus=product.vcpus)
+def need_of(product: Product, extras: Extras = NO_EXTRAS) -> Need:
+    """Return what a VPS of this product takes from its dom0, with what was ordered beside it."""
+    return Need(
+        memory_mib=product.memory_mib + extras.memory_mib,
+        disk_mib=product.disk_total_mib + extras.disk_mib,
+        vcpus=product.vcpus + extras.vcpus,
+    )
 
 
 def reserve(
@@ -50,6 +55,7 @@ def reserve(
     template: OsTemplate,
     location_id: int,
     wish: Wish,
+    extras: Extras = NO_EXTRAS,
     now: datetime,
 ) -> Vps:
     """Make the reserved VPS of an order, with its place on a dom0 and its addresses; raise NoCapacity.
@@ -57,14 +63,14 @@ def reserve(
     The locks are always taken in the same order, the dom0 before its addresses, so that buyers never wait for
     each other in a circle. Whatever a refused candidate began is undone by its savepoint.
     """
-    need = need_of(product)
+    need = need_of(product, extras)
     chosen = in_order_of_choice(
         queries.candidates(session, location_id=location_id).get(location_id, ()), need
     )
     for candidate in chosen:
-        vps = _try_dom0(session, order, product, template, candidate.dom0_id, wish, now)
+        vps = _try_dom0(session, order, product, template, candidate.dom0_id, wish, extras, now)
         if vps is not None:
-            addresses.reserve(session, location_id=location_id, vps_id=vps.id)
+            addresses.reserve(session, location_id=location_id, vps_id=vps.id, ipv4=1 + extras.ipv4)
             return vps
         log.info("dom0 %s filled up while an order was placed; trying the next one", candidate.dom0_id)
     place = session.get_one(Location, location_id).name
@@ -122,16 +128,17 @@ def _try_dom0(
     template: OsTemplate,
     dom0_id: int,
     wish: Wish,
+    extras: Extras,
     now: datetime,
 ) -> Vps | None:
     """Return the VPS placed on this dom0, or None when it is full by now."""
     for _ in range(_DRAWS):
-        vps = _new_vps(order, product, template, dom0_id, wish, now)
+        vps = _new_vps(order, product, template, dom0_id, wish, extras, now)
         try:
             with session.begin_nested():
                 session.add(vps)
                 session.flush()
-                session.add(_reservation(vps, need_of(product)))
+                session.add(_reservation(vps, need_of(product, extras)))
                 session.flush()
         except sa.exc.IntegrityError:
             if not _drawn_before(session, vps):
@@ -152,9 +159,16 @@ def _drawn_before(session: Session, vps: Vps) -> bool:
 
 
 def _new_vps(
-    order: Order, product: Product, template: OsTemplate, dom0_id: int, wish: Wish, now: datetime
+    order: Order,
+    product: Product,
+    template: OsTemplate,
+    dom0_id: int,
+    wish: Wish,
+    extras: Extras,
+    now: datetime,
 ) -> Vps:
     identity = uuid.uuid4()
+    vcpus = product.vcpus + extras.vcpus
     return Vps(
         id=identity,
         name=f"vps-{identity.hex[:8]}",
@@ -169,11 +183,12 @@ def _new_vps(
         root_password_hash=wish.root_password_hash,
         ssh_keys=list(wish.ssh_keys),
         virtualization=product.virtualization,
-        memory_mib=product.memory_mib,
-        vcpus=product.vcpus,
+        memory_mib=product.memory_mib + extras.memory_mib,
+        vcpus=vcpus,
         cpu_weight=product.cpu_weight,
-        cpu_cap_percent=product.cpu_cap_percent,
-        disks=_disks(product),
+        # The cap is that of all vCPUs together: a further one brings its share with it.
+        cpu_cap_percent=product.cpu_cap_percent * vcpus // product.vcpus,
+        disks=_disks(product, extras),
         nics=[Nic(mac=draw_mac())],
     )
 
@@ -184,8 +199,9 @@ def draw_mac() -> str:
     return f"{XEN_OUI}:{tail[0]:02x}:{tail[1]:02x}:{tail[2]:02x}"
 
 
-def _disks(product: Product) -> list[Disk]:
-    disks = [Disk(name="root", role="root", size_mib=product.disk_mib, device="xvda1", filesystem="ext4")]
+def _disks(product: Product, extras: Extras) -> list[Disk]:
+    size_mib = product.disk_mib + extras.disk_mib
+    disks = [Disk(name="root", role="root", size_mib=size_mib, device="xvda1", filesystem="ext4")]
     if product.swap_mib:
         disks.append(
             Disk(name="swap", role="swap", size_mib=product.swap_mib, device="xvda2", filesystem="swap")

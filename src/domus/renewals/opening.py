@@ -21,6 +21,7 @@ from domus.coupons import running
 from domus.coupons.discounts import Discount
 from domus.coupons.running import Running
 from domus.db.bulk import among, insert_rows, take_ids
+from domus.renewals.addons import Pieces, addon_lines, pieces_of
 from domus.renewals.models import Renewal
 from domus.renewals.prices import Offer, PriceList
 from domus.tax import queries as tax_queries
@@ -106,12 +107,17 @@ class Sales:
         # All else is the same for everybody who bears the same tax.
         return frame | {"account_id": account.id, "buyer": buyer_of(account).as_stored()}
 
-    def reduced(
-        self, price: Money, off: Discount, account: Account, *, now: datetime
+    def combined(
+        self, prices: Sequence[Money], account: Account, *, is_reduced: bool, now: datetime
     ) -> tuple[dict[str, Any], list[tuple[Money, Money]]]:
-        """Return the columns of an account's invoice over one price less a discount, and the (net, tax) of the two lines."""
+        """Return the columns of an account's invoice over a price, its add-ons and a discount, and (net, tax) of each line.
+
+        Only where a discount makes it so (``is_reduced``) may they come to nothing.
+        """
+        if not is_reduced:
+            refuse_nothing(sum(prices[1:], prices[0]))
         company, decision = self.to(account)
-        amounts = net_and_tax([price, -off.amount], decision, include_tax=company.prices_include_tax)
+        amounts = net_and_tax(prices, decision, include_tax=company.prices_include_tax)
         return invoice_columns(account, company, decision, amounts, now=now), amounts
 
 
@@ -124,6 +130,7 @@ def open_invoices(
     """
     accounts = _accounts(session, {row.account_id for row in contracts})
     coupons = running.of_contracts(session, [row.id for row in contracts]) if sales.has_coupons else {}
+    pieces = pieces_of(session, [row.id for row in contracts]) if prices.addons else {}
     invoices: list[dict[str, Any]] = []
     lines: list[tuple[int, str, int, int]] = []
     taken_off: dict[int, tuple[Running, Discount]] = {}
@@ -136,24 +143,28 @@ def open_invoices(
             ends_on = offer.period.end(row.paid_until, anchor_day=row.anchor_day)
             coupon = coupons.get(row.id)
             off = None if coupon is None else coupon.off(offer.amount)
-            if coupon is None or off is None:
-                invoice = sales.invoice(offer.amount, account, now=now)
-                amounts = None
+            more = _more(offer, pieces[row.id], prices, account.language) if row.id in pieces else []
+            if off is not None:
+                more.append((discount_text(off, account.language), -off.amount))
+            if more:
+                amounts_of = [offer.amount, *(amount for _, amount in more)]
+                invoice, amounts = sales.combined(amounts_of, account, is_reduced=off is not None, now=now)
             else:
-                invoice, amounts = sales.reduced(offer.amount, off, account, now=now)
+                invoice, amounts = sales.invoice(offer.amount, account, now=now), None
         except (DomusError, ValueError, OverflowError) as error:
             faults.append(Fault(row.id, str(error)))
             continue
         place = len(invoices)
         invoices.append(invoice)
         text = line_text(offer, row.hostname, row.paid_until, ends_on)
-        if amounts is None or coupon is None or off is None:
+        if amounts is None:
             lines.append((place, text, invoice["net_minor"], invoice["tax_minor"]))
         else:
-            texts = text, discount_text(off, account.language)
+            texts = (text, *(said for said, _ in more))
             lines += [
                 (place, said, net.minor, tax.minor) for said, (net, tax) in zip(texts, amounts, strict=True)
             ]
+        if coupon is not None and off is not None:
             taken_off[place] = coupon, off
         renewals.append((row.id, offer.price_id, row.paid_until, ends_on))
     ids = _insert(session, invoices, lines) if invoices else ()
@@ -194,6 +205,14 @@ def line_text(offer: Offer, hostname: str, starts_on: date, ends_on: date) -> st
     """Return the line of a renewal's invoice; both days are meant with it."""
     last = ends_on - timedelta(days=1)
     return f"{offer.line()}, {hostname}: {starts_on:%Y-%m-%d} to {last:%Y-%m-%d}"[:MAX_LINE]
+
+
+def _more(offer: Offer, pieces: Pieces, prices: PriceList, language: str) -> list[tuple[str, Money]]:
+    """Return the lines of a contract's add-ons."""
+    return addon_lines(
+        pieces, prices.addons, product=offer.product, period=offer.period, currency=offer.amount.currency,
+        language=language,
+    )  # fmt: skip
 
 
 def _insert(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
@@ -12,6 +12,7 @@ from domus.catalog.models import Price
 from domus.core.errors import InvalidInput
 from domus.core.money import Money
 from domus.core.periods import Period
+from domus.renewals.addons import Known, known_addons
 from domus.renewals.dunning import Terms
 from domus.renewals.models import RenewalTerms
 
@@ -50,6 +51,8 @@ class PriceList:
     groups: Sequence[Group]
     usual: frozenset[int]
     faults: Mapping[int, str]
+    addons: Mapping[int, Known] = field(default_factory=dict)
+    """All that there are; where there are none, no contract has any."""
 
 
 def price_list(session: Session) -> PriceList:
@@ -77,6 +80,7 @@ def price_list(session: Session) -> PriceList:
         groups=[Group(terms=terms, price_ids=tuple(ids)) for terms, ids in groups.items()],
         usual=frozenset(_usual(prices, offers)),
         faults=faults,
+        addons=known_addons(session),
     )
 
 

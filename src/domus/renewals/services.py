@@ -18,11 +18,14 @@ from domus.accounts.models import Account
 from domus.billing import invoicing
 from domus.billing import services as billing
 from domus.billing.models import Subscription
+from domus.catalog.models import Price
 from domus.core.errors import Conflict
+from domus.core.money import Money
 from domus.coupons import running
 from domus.coupons.discounts import Discount
 from domus.db.rows import changed_rows
 from domus.renewals import queries
+from domus.renewals.addons import lines_of
 from domus.renewals.mails import tell_steps
 from domus.renewals.models import DunningStep, Renewal, StepKind, SubscriptionHold
 from domus.renewals.opening import discount_text, line_text, refuse_nothing
@@ -60,13 +63,14 @@ def ask(session: Session, contract: Subscription, vps: Vps, offer: Offer, *, now
     ends_on = offer.period.end(contract.paid_until, anchor_day=contract.anchor_day)
     text = line_text(offer, vps.hostname, contract.paid_until, ends_on)
     account = session.get_one(Account, contract.account_id)
-    refuse_nothing(offer.amount)
+    price = session.get_one(Price, offer.price_id)
+    lines = [(text, offer.amount), *lines_of(session, contract, price, account.language)]
+    refuse_nothing(sum((amount for _, amount in lines), Money.zero(offer.amount.currency)))
     coupon = running.of_order(session, contract.order_id)
     off = None if coupon is None else coupon.off(offer.amount)
-    lines = [(text, offer.amount)]
     if off is not None:
-        _refuse_free(off, offer)
         lines.append((discount_text(off, account.language), -off.amount))
+        _refuse_free(off, sum((amount for _, amount in lines), Money.zero(offer.amount.currency)))
     invoice = invoicing.draft(session, account, lines, now=now)
     if coupon is not None and off is not None:
         running.note_many(session, {invoice.id: (coupon, off)})
@@ -82,9 +86,9 @@ def ask(session: Session, contract: Subscription, vps: Vps, offer: Offer, *, now
     return renewal
 
 
-def _refuse_free(off: Discount, offer: Offer) -> None:
+def _refuse_free(off: Discount, total: Money) -> None:
     """Raise Conflict for a period that a coupon leaves nothing to pay of: pressing a button is no payment."""
-    if off.amount == offer.amount:
+    if not total:
         raise Conflict(
             f"With the coupon {off.code} the next period costs nothing; it is renewed by itself when its day comes."
         )

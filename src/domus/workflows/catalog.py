@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from domus.accounts.actor import Actor
 from domus.billing.models import Order
 from domus.catalog import services
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.catalog.services import PriceFields, ProductFields, TemplateFields
 from domus.core.errors import Conflict
 from domus.db.engine import Database
@@ -74,9 +74,11 @@ def save_template(
 
 
 def delete_product(db: Database, *, product_id: int, actor: Actor, now: datetime) -> None:
-    """Delete a product that was never ordered, with its prices."""
+    """Delete a product that was never ordered, with its prices and add-ons."""
 
     def delete_prices(session: Session, product: Product) -> None:
+        # Their prices go with them.
+        session.execute(sa.delete(Addon).where(Addon.product_id == product.id))
         prices = sa.delete(Price).where(Price.product_id == product.id)
         session.execute(prices.where(Price.renewal_of_id.is_not(None)))
         session.execute(prices)

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from domus.accounts.actor import Actor
 from domus.catalog import services as catalog
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.addons import AddonFields, AddonPriceFields
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.catalog.services import PriceFields, ProductFields, TemplateFields
-from domus.core.errors import InvalidInput
+from domus.core.errors import Conflict, InvalidInput
 from domus.core.money import Money
 from domus.core.periods import Period
 from domus.db.base import Base
@@ -26,7 +27,7 @@ from domus.mail import services as mail
 from domus.mail.models import MailTemplate
 from domus.mail.services import TemplateFields as MailFields
 from domus.renewals.models import RenewalTerms
-from domus.workflows import editing
+from domus.workflows import addons, editing
 from domus.workflows.catalog_export import MIB
 from domus.workflows.catalog_file import entries, fields_of, mapping, named, read
 from domus.workflows.renewals import terms
@@ -111,6 +112,7 @@ class Entries:
 
     def _product(self, entry: dict[str, Any]) -> None:
         prices = list(entries(entry.pop("prices", None), "prices"))
+        pieces = list(entries(entry.pop("addons", None), "addons"))
         days = entry.pop("renewal_days", None)
         if "traffic_mib" in entry:
             entry["traffic_bytes"] = _whole(entry.pop("traffic_mib"), "traffic_mib") * MIB
@@ -124,6 +126,33 @@ class Entries:
             with named("renewal_days"):
                 self._days(mapping(days, "renewal_days"), product)
         self._prices(prices, product, renewed=None)
+        for addon, place in pieces:
+            with named(place):
+                self._addon(addon, product)
+        for other in self.session.scalars(sa.select(Addon).where(Addon.product_id == product.id)):
+            if ("add-on", f"{product}: {other}") not in self._seen:
+                self.kept.append(
+                    f"Add-on {other} of product {product} is not in the file and stays as it is."
+                )
+
+    def _addon(self, entry: dict[str, Any], product: Product) -> None:
+        prices = None if "prices" not in entry else list(entries(entry.pop("prices"), "prices"))
+        name = entry.get("name")
+        self._once("add-on", f"{product}: {name}")
+        row = self._find(Addon, Addon.product_id == product.id, Addon.name == name)
+        wanted = read(
+            AddonFields,
+            entry | {"product_id": product.id},
+            base=None if row is None else fields_of(AddonFields, row),
+        )
+        amounts = [] if row is None else [fields_of(AddonPriceFields, price) for price in row.prices]
+        if prices is not None:
+            amounts = [_addon_price(price, place) for price, place in prices]
+        try:
+            made, changed = addons.write(self.session, row, wanted, amounts, actor=self.actor, now=self.now)
+        except Conflict as error:
+            raise InvalidInput(str(error)) from error
+        self._tell(f"add-on {made} of product {product}", changed, is_new=row is None)
 
     def _days(self, entry: dict[str, Any], product: Product) -> None:
         for name in ("remind_before", "remind_after"):
@@ -255,6 +284,12 @@ def _price_columns(entry: dict[str, Any], renewed: Price | None) -> dict[str, An
         if name in columns:
             columns[f"{name}_minor"] = Money.parse(str(columns.pop(name)), currency, field=name).minor
     return columns
+
+
+def _addon_price(entry: dict[str, Any], place: str) -> AddonPriceFields:
+    with named(place):
+        columns = _price_columns(entry, None)
+        return read(AddonPriceFields, columns)
 
 
 def _price_title(product: Product, columns: Mapping[str, Any]) -> str:

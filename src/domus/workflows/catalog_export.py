@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, selectinload
 
 from domus.accounts.actor import Actor
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.addons import AddonFields
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.catalog.services import ProductFields, TemplateFields
 from domus.core.money import Money
 from domus.db.engine import Database
@@ -42,7 +43,11 @@ def text_of(session: Session) -> str:
     pools: dict[int, list[dict[str, Any]]] = {}
     for pool in session.scalars(sa.select(IpPool).order_by(IpPool.id)):
         pools.setdefault(pool.location_id, []).append(_pool(session, pool))
-    products = sa.select(Product).order_by(Product.id).options(selectinload(Product.prices))
+    products = (
+        sa.select(Product)
+        .order_by(Product.id)
+        .options(selectinload(Product.prices), selectinload(Product.addons).selectinload(Addon.prices))
+    )
     return write(
         {
             "locations": [
@@ -78,7 +83,19 @@ def _product(product: Product, days: RenewalTerms | None) -> dict[str, Any]:
     if days is not None:
         entry["renewal_days"] = entry_of(Terms, days)
     to_order = [price for price in product.prices if price.renewal_of_id is None]
-    return entry | _if_any("prices", [_price(price, product.prices) for price in to_order])
+    return (
+        entry
+        | _if_any("prices", [_price(price, product.prices) for price in to_order])
+        | _if_any("addons", [_addon(addon) for addon in product.addons])
+    )
+
+
+def _addon(addon: Addon) -> dict[str, Any]:
+    prices = [
+        {"period": price.period_text, "currency": price.currency, "amount": number(price.amount)}
+        for price in addon.prices
+    ]
+    return entry_of(AddonFields, addon, "product_id") | {"prices": prices}
 
 
 def _price(price: Price, prices: Sequence[Price]) -> dict[str, Any]:

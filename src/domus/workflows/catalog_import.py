@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from domus.accounts import audit
 from domus.accounts.actor import Actor
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.core.errors import Conflict, InvalidInput
 from domus.db.engine import Database
 from domus.db.locks import lock_name
@@ -118,7 +118,7 @@ def _bring_in(
 def _lock(session: Session) -> None:
     """Let nobody change what was read until the transaction ends, and only one file be brought in at a time."""
     lock_name(session, "catalogue")
-    for model in (Location, IpPool, OsTemplate, Product, Price, MailTemplate):
+    for model in (Location, IpPool, OsTemplate, Product, Price, Addon, MailTemplate):
         key: Any = model.__table__.c.id
         session.execute(sa.select(key).order_by(key).with_for_update(key_share=True))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import bcrypt
 from sqlalchemy.orm import Session
 
 from domus.accounts.actor import Actor
 from domus.accounts.models import Account
+from domus.catalog.addons import Chosen, choose
 from domus.catalog.models import OsTemplate, Price
 from domus.core.errors import InvalidInput
 from domus.core.hostnames import parse_hostname
@@ -41,6 +43,8 @@ class OrderRequest:
     request_token: str
     coupon: str = ""
     """Its code as it was typed, or nothing."""
+    addons: Mapping[int, int] = field(default_factory=dict)
+    """How many pieces of which add-ons."""
 
     def __repr__(self) -> str:
         return f"OrderRequest(account_id={self.account_id}, hostname={self.hostname!r})"
@@ -53,6 +57,7 @@ class Choice:
     price: Price
     template: OsTemplate
     location: Location
+    addons: tuple[Chosen, ...]
 
 
 def check_wish(request: OrderRequest) -> Wish:
@@ -118,7 +123,8 @@ def check_choice(session: Session, request: OrderRequest, *, actor: Actor) -> Ch
             f"of disk; {product.name} has {product.memory_mib} and {product.disk_mib}. Please choose another.",
             field="template_id",
         )
-    return Choice(price=price, template=template, location=location)
+    addons = choose(session, price, request.addons)
+    return Choice(price=price, template=template, location=location, addons=addons)
 
 
 def _is_for_sale(price: Price, actor: Actor) -> bool:

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from domus.accounts import audit
 from domus.accounts.actor import Actor
 from domus.billing import services as billing
-from domus.billing.models import Invoice, Order, OrderState
+from domus.billing.models import Invoice, Order, OrderAddon, OrderState
 from domus.billing.states import change_order_state
+from domus.catalog.addons import extras_of
 from domus.catalog.models import Price
 from domus.core.errors import Conflict, DomusError, InvalidInput, NoCapacity, NotAllowed, NotFound
 from domus.coupons import services as coupons
@@ -33,7 +34,7 @@ from domus.vps import services as vps_services
 from domus.vps.models import Power, Vps, VpsState
 from domus.workflows import order_coupons
 from domus.workflows.mail_orders import tell_placed
-from domus.workflows.order_checks import OrderRequest, check_choice, check_wish
+from domus.workflows.order_checks import Choice, OrderRequest, check_choice, check_wish
 from domus.workflows.payments import givenback
 
 __all__ = [
@@ -90,7 +91,7 @@ def place(
                 _refuse_too_many_unpaid(session, request.account_id, max_unpaid)
             choice = check_choice(session, request, actor=actor)
             coupon = order_coupons.find(session, request, choice, now=now)
-            order = _new_order(session, request, now=now, hold=hold)
+            order = _new_order(session, request, choice, now=now, hold=hold)
             placement.reserve(
                 session,
                 order,
@@ -98,6 +99,7 @@ def place(
                 template=choice.template,
                 location_id=choice.location.id,
                 wish=wish,
+                extras=extras_of((one.addon.kind, one.addon.unit, one.count) for one in choice.addons),
                 now=now,
             )
             invoice = order_coupons.open_invoice(session, order, coupon, now=now)
@@ -187,7 +189,9 @@ def expire_unpaid(db: Database, *, now: datetime) -> int:
     return expired
 
 
-def _new_order(session: Session, request: OrderRequest, *, now: datetime, hold: timedelta) -> Order:
+def _new_order(
+    session: Session, request: OrderRequest, choice: Choice, *, now: datetime, hold: timedelta
+) -> Order:
     order = Order(
         number=billing.next_number(session, "order"),
         account_id=request.account_id,
@@ -195,7 +199,14 @@ def _new_order(session: Session, request: OrderRequest, *, now: datetime, hold: 
         request_token=request.request_token,
         placed_at=now,
         hold_until=now + hold,
-    )
+        addons=[
+            OrderAddon(
+                addon_id=one.addon.id, name=one.addon.name, kind=one.addon.kind, unit=one.addon.unit,
+                count=one.count, amount_minor=one.each.minor,
+            )
+            for one in choice.addons
+        ],
+    )  # fmt: skip
     session.add(order)
     session.flush()  # The VPS refers to it, and the same form sent twice fails here.
     return order
@@ -335,6 +346,7 @@ def _load(session: Session, order_id: uuid.UUID, actor: Actor) -> Order:
         .options(
             joinedload(Order.account),
             joinedload(Order.price).joinedload(Price.product),
+            selectinload(Order.addons),
             selectinload(Order.invoices).options(selectinload(Invoice.lines), selectinload(Invoice.payments)),
         )
     )

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domus.accounts.models import AuditEvent
-from domus.catalog.models import Price, Product
+from domus.catalog.models import Addon, AddonKind, Price, Product
 from domus.core.errors import Conflict, InvalidInput, NotAllowed
 from domus.db.engine import Database
 from domus.inventory.models import AddressState, IpAddress
 from domus.mail.models import MailTemplate
-from domus.workflows import catalog, catalog_export, catalog_import, mail_templates, seeding
+from domus.workflows import addons, catalog, catalog_export, catalog_import, mail_templates, seeding
 from domus.workflows.renewals import terms
 from tests.support import builders
 from tests.support.builders import NOW
@@ -73,6 +73,16 @@ def full(any_db: Database, people_any: People) -> Database:
             fields, renewal_of_id=made.id, setup_fee_minor=0, period_text="0000-00-07"
         )
         catalog.save_price(db, price_id=None, fields=renewal, actor=olga, now=NOW)
+    for kind, unit, priced in ((AddonKind.IPV4, 1, True), (AddonKind.MEMORY, 256, False)):
+        piece = addons.AddonFields(
+            product_id=extra.id, name=f"More: {kind.value}", kind=kind, unit=unit, minimum=1, maximum=3,
+            active=not priced,
+        )  # fmt: skip
+        amounts = [
+            addons.AddonPriceFields(period_text="0001-02-03", currency=currency, amount_minor=5)
+            for currency in ("KWD", "JPY")
+        ]
+        addons.save(db, addon_id=None, fields=piece, prices=amounts if priced else [], actor=olga, now=NOW)
     own = terms.Terms(remind_before=(4, 2), grace_days=9)
     terms.save(db, product_id=extra.id, terms=own, is_new=True, actor=olga, now=NOW)
     mail_templates.save(
@@ -110,6 +120,8 @@ def test_a_catalogue_that_was_taken_out_makes_the_same_one_elsewhere(
     text = export(full, people_any)
     with full.unit_of_work() as session:
         for table in (
+            "addon_price",
+            "addon",
             "mail_template",
             "renewal_terms",
             "ip_address",
@@ -210,6 +222,24 @@ products:
             (True, 500, False),
             (False, 600, True),
         ]
+
+
+def test_an_add_on_is_changed_and_what_is_not_named_stays(full: Database, people_any: People) -> None:
+    def change(document: dict[str, Any]) -> None:
+        pieces = document["products"][-1]["addons"]
+        pieces[0]["prices"][0]["amount"] = "9"
+        pieces[0]["maximum"] = 2
+        pieces[1] = {"name": "Third", "kind": "disk", "unit": 1024, "prices": []}
+
+    found = look(full, people_any, changed(export(full, people_any), change))
+    assert [line for line in found.changes if "More: ipv4" in line] == [
+        'Change add-on More: ipv4 of product Größe: "S" #1: maximum from 3 to 2; '
+        "prices from '0001-02-03 5 JPY, 0001-02-03 0.005 KWD' to '0001-02-03 9 JPY, 0001-02-03 0.005 KWD'."
+    ]
+    assert 'Add add-on Third of product Größe: "S" #1.' in found.changes
+    assert 'Add-on More: memory of product Größe: "S" #1 is not in the file and stays as it is.' in found.kept
+    with full.reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Addon)) == 2
 
 
 def test_an_address_that_a_vps_holds_is_not_withheld(db: Database, people: People) -> None:

@@ -15,9 +15,12 @@ from domus.accounts.models import Account
 from domus.billing.models import Subscription
 from domus.catalog.models import Price
 from domus.core.clock import utc_now
+from domus.core.errors import Conflict
 from domus.coupons import running
 from domus.renewals import queries
+from domus.renewals.addons import cost_of
 from domus.renewals.models import SubscriptionHold
+from domus.renewals.prices import price_list
 from domus.vps.models import Vps, VpsState
 from domus.workflows.contracts import offering
 from domus.workflows.renewals import preview
@@ -168,6 +171,8 @@ class ContractView(ActingView):
             "terms": queries.terms_of(session, model),
             "renewals": queries.renewals_of(session, model.id),
             "changes": offering.history(session, model.id),
+            "pieces": model.addons,
+            "cost": _cost(session, model),
             "steps": queries.steps_of(session, model.id),
             "is_removing": vps is not None and vps.state is VpsState.REMOVING,
         }
@@ -183,6 +188,18 @@ class ContractView(ActingView):
         now = utc_now()
         plans = preview.preview(current_db(), now=now)
         return str(self.render("operator/renewals_preview.html", plans=plans, words=WORDS, now=now))
+
+
+def _cost(session: Session, contract: Subscription) -> str:
+    """Return what the next period costs by itself, or why it cannot be asked for."""
+    offer = price_list(session).offers.get(contract.price_id)
+    price = None if offer is None else session.get(Price, offer.price_id)
+    if price is None:
+        return "nothing: its price cannot be read"
+    try:
+        return f"{cost_of(session, contract, price)} for {price.period.describe()}"
+    except Conflict as error:
+        return str(error)
 
 
 def _machines(session: Session, order_ids: Sequence[Any]) -> dict[Any, Vps]:

@@ -13,6 +13,7 @@ from domus.billing.models import Invoice, Order, OrderState
 from domus.catalog.models import Price
 from domus.vps.models import Vps
 from domus.workflows import orders
+from domus_web.admin.addons import piece
 from domus_web.filters import money
 from domus_web.operator.acting import ActingView
 from domus_web.operator.acts import Act, Doing, TypedForm
@@ -139,6 +140,7 @@ class OrderView(ActingView):
     details_options = (
         joinedload(Order.account),
         joinedload(Order.price).joinedload(Price.product),
+        selectinload(Order.addons),
         selectinload(Order.invoices).options(selectinload(Invoice.lines), selectinload(Invoice.payments)),
     )
     choices = (by_state(Order.state, OrderState), Of("account", "account", Order.account_id))
@@ -162,4 +164,4 @@ class OrderView(ActingView):
     def details_arguments(self, model: Order) -> dict[str, Any]:
         """Add the VPS that the order is for."""
         machine = sa.select(Vps).where(Vps.order_id == model.id).options(joinedload(Vps.dom0))
-        return {**super().details_arguments(model), "machine": reading().scalar(machine)}
+        return {**super().details_arguments(model), "machine": reading().scalar(machine), "piece": piece}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +12,12 @@ from sqlalchemy.orm import Session, selectinload
 from wtforms import BooleanField
 
 from domus.accounts.actor import Actor
-from domus.catalog.models import Price, Product, Virtualization
+from domus.catalog.models import Addon, Price, Product, Virtualization
 from domus.catalog.services import ProductFields
 from domus.db.engine import Database
 from domus.placement.obstacles import standing
 from domus.workflows import catalog
+from domus_web.admin.addons import piece
 from domus_web.admin.catalog_file import CatalogFile
 from domus_web.filters import money, traffic
 from domus_web.operator.choices import yes_or_no
@@ -78,6 +80,21 @@ def _prices(_view: Any, _context: Any, row: Product, _name: str) -> Markup:
     return Markup("<br>").join(lines) or Markup("<span class='problem'>no price yet</span>")
 
 
+def _unpriced(product: Product) -> Iterator[str]:
+    """Yield what is sold or renewed without a price of an add-on that could be ordered with it."""
+    for price in product.prices:
+        for addon in product.addons:
+            is_priced = addon.price_for(price.period_text, price.currency) is not None
+            if is_priced or not (price.active and addon.active):
+                continue
+            what = (
+                f"cannot be ordered with price {price.id}"
+                if price.renewal_of_id is None
+                else f"keeps its contracts from renewal {price.id}"
+            )
+            yield f"{addon} {what}: it has no price for {price.period.describe()} in {price.currency}."
+
+
 def _traffic(_view: Any, _context: Any, row: Product, _name: str) -> str:
     return traffic(row.traffic_bytes)
 
@@ -125,7 +142,10 @@ class ProductView(CatalogFile, Deletable, EditableView):
     default_order = ("name", False)
     sorts = {"name": "name", "id": "id"}
     list_options = (selectinload(Product.prices),)
-    details_options = (selectinload(Product.prices).selectinload(Price.renewals),)
+    details_options = (
+        selectinload(Product.prices).selectinload(Price.renewals),
+        selectinload(Product.addons).selectinload(Addon.prices),
+    )
     choices = (yes_or_no(Product.active, name="active", label="Sale", yes="on sale", no="not on sale"),)
     search_hint = "Name or id"
 
@@ -137,7 +157,12 @@ class ProductView(CatalogFile, Deletable, EditableView):
 
     def details_arguments(self, model: Any) -> dict[str, Any]:
         """Add whether it can be ordered now, and what is in the way."""
-        return {**super().details_arguments(model), "standing": standing(reading(), model)}
+        return {
+            **super().details_arguments(model),
+            "standing": standing(reading(), model),
+            "piece": piece,
+            "unpriced": list(_unpriced(model)),
+        }
 
     def edit_form(self, obj: Any = None) -> Any:
         """Return the form; traffic is entered in another unit than it is stored in."""

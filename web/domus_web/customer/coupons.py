@@ -34,11 +34,11 @@ class Totals:
         found = None if self.quote is None else self.quote.off.get(price.id)
         return None if found is None else found.amount
 
-    def total(self, price: Price) -> Money:
-        """Return what is paid first."""
+    def total(self, price: Price, *extra: Money) -> Money:
+        """Return what is paid first, with what is ordered beside the product."""
         off = self.off(price)
         less = () if off is None else (-off,)
-        return self.tax.gross(price.amount, price.setup_fee, *less)
+        return self.tax.gross(price.amount, price.setup_fee, *extra, *less)
 
     def words(self, price: Price) -> str:
         """Return what the coupon does for a price, in a few words."""

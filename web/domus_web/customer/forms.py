@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
-from wtforms import HiddenField, PasswordField, RadioField, StringField, TextAreaField
+from wtforms import HiddenField, IntegerField, PasswordField, RadioField, StringField, TextAreaField
 from wtforms.form import BaseForm
-from wtforms.validators import EqualTo, InputRequired, Length, ValidationError
+from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional, ValidationError
 
+from domus.catalog.models import Addon
 from domus_web.forms import Form, strip
 
 
@@ -55,4 +57,20 @@ class OrderForm(Form):
     root_password = PasswordField("Root password", [Length(max=1024)])
     root_password_again = PasswordField(
         "Root password again", [EqualTo("root_password", "The two root passwords differ.")]
+    )
+
+
+def order_form(addons: Iterable[Addon]) -> OrderForm:
+    """Return the form with a field for each add-on of the products on offer."""
+    fields = {f"addon_{addon.id}": _pieces(addon) for addon in addons}
+    form: OrderForm = type("OrderForm", (OrderForm,), fields)()
+    return form
+
+
+def _pieces(addon: Addon) -> IntegerField:
+    return IntegerField(
+        addon.name,
+        [Optional(), NumberRange(0, addon.maximum, f"At most {addon.maximum}, in whole numbers.")],
+        default=addon.minimum,
+        render_kw={"min": addon.minimum, "max": addon.maximum, "inputmode": "numeric"},
     )

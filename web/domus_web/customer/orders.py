@@ -11,10 +11,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from domus.billing.models import Order, OrderState
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.catalog.queries import sellable_prices
 from domus.core.clock import utc_now
 from domus.core.errors import Conflict, InvalidInput, NoCapacity, NotFound
+from domus.core.money import Money
+from domus.core.periods import Period
 from domus.gateways.play_money import PlayMoney
 from domus.workflows import billing_data, orders
 from domus.workflows.coupons import CouponQuote
@@ -31,7 +33,7 @@ from domus_web.context import (
 from domus_web.customer import coupons, queries
 from domus_web.customer.availability import Free, free_places
 from domus_web.customer.coupons import Totals
-from domus_web.customer.forms import OrderForm
+from domus_web.customer.forms import OrderForm, order_form
 from domus_web.customer.payments import pay_placed, return_urls
 from domus_web.forms import ConfirmForm
 from domus_web.pagination import page_number
@@ -63,6 +65,27 @@ class Choice:
             if self.currency in ("", price.currency):
                 found.setdefault(price.product_id, (price.product, []))[1].append(price)
         return list(found.values())
+
+    @property
+    def addons(self) -> list[Addon]:
+        """Return what can be ordered beside the products."""
+        products = {price.product_id: price.product for price in self.prices}
+        return [addon for product in products.values() for addon in self.addons_of(product)]
+
+    def addons_of(self, product: Product) -> list[Addon]:
+        """Return what can be ordered beside a product, at one of its prices at least."""
+        sold = {(one.period_text, one.currency) for one in self.prices if one.product_id == product.id}
+        return [
+            addon
+            for addon in product.addons
+            if addon.active and any((price.period_text, price.currency) in sold for price in addon.prices)
+        ]
+
+    def prices_of(self, addon: Addon) -> list[tuple[Period, Money]]:
+        """Return what one piece costs for each period that the product is on offer for."""
+        prices = [price for price in self.prices if price.product_id == addon.product_id]
+        costs = ((price.period, addon.price_for(price.period_text, price.currency)) for price in prices)
+        return list(dict.fromkeys((period, cost) for period, cost in costs if cost is not None))
 
     def why_not(self, product: Product) -> str:
         """Return why a product cannot be had at the moment; empty when it can."""
@@ -107,13 +130,13 @@ def new() -> ResponseReturnValue:
     form = _order_form(choice)
     quote = coupons.look(form, choice.prices, choice.price(form.price_id.data))
     status = 200
-    if coupons.is_asked_about() or form.coupon.errors:
+    if coupons.is_asked_about() or "show_total" in request.form or form.coupon.errors:
         status = 422 if form.coupon.errors else 200
     elif form.validate_on_submit():
         if quote is not None and form.coupon_shown.data != quote.code:
             return _order_page(form, choice, status, quote, is_new_to_customer=True)
         try:
-            order = _place(form)
+            order = _place(form, choice)
             if order.state is OrderState.PLACED:
                 pay_placed(order.invoice.id)
             return redirect(url_for("orders.show", order_id=order.id), 303)
@@ -132,7 +155,7 @@ def new() -> ResponseReturnValue:
 
 
 def _order_form(choice: Choice) -> OrderForm:
-    form = OrderForm()
+    form = order_form(choice.addons)
     form.price_id.choices = [(price.id, str(price.product)) for price in choice.prices]
     places = next(iter(choice.free.values()), ())
     form.location_id.choices = [(place.location.id, place.location.name) for place in places]
@@ -159,16 +182,48 @@ def _order_page(
         current_db(), account_id=current_account_id(), actor=current_actor(), now=utc_now()
     )
     balances = paying.balances(current_db(), account_id=current_account_id(), actor=current_actor())
+    totals = Totals(tax, quote)
+    to_pay = None if chosen is None else totals.total(chosen, *_extra(form, choice, chosen))
     prepaid = [amount for amount in balances if amount.minor > 0]
     form.coupon_shown.data = "" if quote is None else quote.code
     page = render_template(
         "customer/order_new.html", form=form, choice=choice, chosen=chosen, tax=tax, prepaid=prepaid,
-        totals=Totals(tax, quote), is_new_to_customer=is_new_to_customer,
+        totals=totals, to_pay=to_pay, is_new_to_customer=is_new_to_customer,
     )  # fmt: skip
     return page, status
 
 
-def _place(form: OrderForm) -> Order:
+def _pieces(form: OrderForm, choice: Choice) -> dict[int, int]:
+    """Return how many pieces of the add-ons of the chosen product are wanted; raise InvalidInput for others' pieces."""
+    price = choice.price(form.price_id.data)
+    found = {}
+    for addon in choice.addons:
+        count = form[f"addon_{addon.id}"].data
+        count = addon.minimum if count is None else count
+        if price is not None and addon.product_id == price.product_id:
+            # What the form offers for another period or currency of the product is not there for this one.
+            if addon.price_for(price.period_text, price.currency) is not None or count > addon.minimum:
+                found[addon.id] = count
+        elif count > addon.minimum:
+            product = next(one for one, _ in choice.offers if one.id == addon.product_id)
+            raise InvalidInput(
+                f"This goes with {product}, which was not chosen; set it back to {addon.minimum}.",
+                field=f"addon_{addon.id}",
+            )
+    return found
+
+
+def _extra(form: OrderForm, choice: Choice, price: Price) -> list[Money]:
+    """Return what the add-ons on the form cost, as far as that can be told before the order is checked."""
+    found = []
+    for addon in choice.addons_of(price.product):
+        count, each = form[f"addon_{addon.id}"].data, addon.price_for(price.period_text, price.currency)
+        if each is not None and count is not None and 0 < count <= addon.maximum:
+            found.append(each.times(count))
+    return found
+
+
+def _place(form: OrderForm, choice: Choice) -> Order:
     return orders.place(
         current_db(),
         OrderRequest(
@@ -181,6 +236,7 @@ def _place(form: OrderForm) -> Order:
             root_password=form.root_password.data or None,
             request_token=str(form.request_token.data),
             coupon=str(form.coupon.data or ""),
+            addons=_pieces(form, choice),
         ),
         actor=current_actor(),
         now=utc_now(),

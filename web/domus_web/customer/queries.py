@@ -10,15 +10,18 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from domus.billing.models import Invoice, Order, Subscription
+from domus.billing.models import Invoice, Order, Subscription, SubscriptionAddon
 from domus.catalog.models import OsTemplate, Price
 from domus.contracts.models import ContractChange
 from domus.core.errors import NotFound
+from domus.core.money import Money
+from domus.core.periods import Period
 from domus.coupons import running
 from domus.coupons.running import Running
 from domus.gateways.checks import BANK
 from domus.inventory.models import AddressState, Dom0, IpAddress
 from domus.provisioning.models import Job, JobState
+from domus.renewals.addons import costs_of
 from domus.renewals.models import Renewal
 from domus.renewals.queries import open_renewal
 from domus.vps.models import ConsoleTail, Vps, VpsState, VpsTransition
@@ -56,12 +59,21 @@ class VpsView:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewalChoice:
+    """A price that a contract can be renewed at, and what it costs with the add-ons."""
+
+    id: int
+    period: Period
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
 class VpsPage:
     """All that the page of one VPS shows."""
 
     view: VpsView
     subscription: Subscription | None
-    renewals: Sequence[Price]
+    renewals: Sequence[RenewalChoice]
     """What the next period can be ordered at; empty when nothing can be renewed."""
     to_pay: Renewal | None
     """The next period, when it was asked for and is not paid."""
@@ -136,7 +148,8 @@ def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
         sa.select(Subscription)
         .where(Subscription.order_id == view.vps.order_id)
         .options(
-            joinedload(Subscription.price).options(selectinload(Price.renewals), joinedload(Price.product))
+            joinedload(Subscription.price).options(selectinload(Price.renewals), joinedload(Price.product)),
+            selectinload(Subscription.addons).joinedload(SubscriptionAddon.addon),
         )
     )
     jobs = session.scalars(
@@ -153,7 +166,7 @@ def vps_page(session: Session, account_id: int, vps_id: uuid.UUID) -> VpsPage:
     change = None if subscription is None else offering.open_change(session, subscription.id)
     changed = None if subscription is None else offering.last_done(session, subscription.id)
     return VpsPage(
-        view, subscription, _renewals(subscription), to_pay, coupon, change, changed, jobs, history
+        view, subscription, _renewals(session, subscription), to_pay, coupon, change, changed, jobs, history
     )
 
 
@@ -178,7 +191,7 @@ def order_page(session: Session, account_id: int, order_id: uuid.UUID) -> OrderP
     order = session.scalar(
         sa.select(Order)
         .where(Order.id == order_id, Order.account_id == account_id)
-        .options(joinedload(Order.price).joinedload(Price.product))
+        .options(joinedload(Order.price).joinedload(Price.product), selectinload(Order.addons))
         .options(
             selectinload(Order.invoices).options(selectinload(Invoice.lines), selectinload(Invoice.payments))
         )
@@ -227,10 +240,14 @@ def templates(session: Session) -> Sequence[OsTemplate]:
     return session.scalars(sa.select(OsTemplate).where(OsTemplate.active).order_by(OsTemplate.title)).all()
 
 
-def _renewals(subscription: Subscription | None) -> Sequence[Price]:
+def _renewals(session: Session, subscription: Subscription | None) -> Sequence[RenewalChoice]:
     if subscription is None or subscription.ended_on is not None or subscription.cancel_on is not None:
         return ()
-    return [price for price in subscription.price.renewals if price.active] or [subscription.price]
+    prices = [price for price in subscription.price.renewals if price.active] or [subscription.price]
+    costs = [(price, price.amount) for price in prices]
+    if subscription.addons:
+        costs = costs_of(session, subscription, prices)
+    return [RenewalChoice(price.id, price.period, amount) for price, amount in costs]
 
 
 def _views(session: Session, rows: Sequence[Vps]) -> list[VpsView]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domus.accounts.models import Account, AuditEvent, User
 from domus.billing.models import CreditNote, Invoice, LedgerTransaction, Order, Payment, Subscription
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.commissions.models import Commission, CommissionRate
 from domus.coupons.models import Coupon
 from domus.gateways.models import (
@@ -22,6 +22,7 @@ from domus.renewals.models import RenewalTerms
 from domus.tax.models import Company, InvoicingCountry, TaxRate
 from domus.vps.models import Vps
 from domus_web.admin.accounts import AccountView
+from domus_web.admin.addons import AddonView
 from domus_web.admin.addresses import AddressView
 from domus_web.admin.books import CreditNoteView, InvoiceView, LedgerView, PaymentView
 from domus_web.admin.commissions import CommissionRateView, CommissionView
@@ -84,6 +85,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("Products", Product, ProductView, "products"),
             ("Prices", Price, PriceView, "prices"),
+            ("Add-ons", Addon, AddonView, "addons"),
             ("Coupons", Coupon, CouponView, "coupons"),
             ("Commission rates", CommissionRate, CommissionRateView, "commission-rates"),
             ("Renewal days", RenewalTerms, RenewalTermsView, "renewal-days"),

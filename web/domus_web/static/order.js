@@ -20,11 +20,22 @@
     return outer;
   }
 
-  function update() {
+  function update(first) {
     const chosen = form.querySelector("input[name=price_id]:checked");
     if (!chosen) return;
     form.querySelector("[data-summary=name]").textContent = chosen.dataset.name;
-    form.querySelector("[data-summary=total]").textContent = chosen.dataset.total;
+    let extra = false;
+    for (const addon of form.querySelectorAll("[data-addon-of]")) {
+      const mine = addon.dataset.addonOf === chosen.dataset.product;
+      addon.hidden = !mine;
+      const pieces = addon.querySelector("input");
+      if (!mine) pieces.value = pieces.min; // what cannot be seen is not ordered
+      extra ||= mine && Number(pieces.value) > 0;
+    }
+    // The add-ons are reckoned in by the server, which knows the tax: the page shows the total when it is asked to.
+    if (!first || !extra) {
+      form.querySelector("[data-summary=total]").textContent = extra ? "Show the total below" : chosen.dataset.total;
+    }
     const coupon = form.querySelector("[data-summary=coupon]");
     if (coupon) coupon.textContent = chosen.dataset.coupon;
     for (const pair of chosen.dataset.free.trim().split(/\s+/)) {
@@ -34,7 +45,7 @@
   }
 
   form.addEventListener("change", (event) => {
-    if (event.target.name === "price_id") update();
+    if (event.target.name === "price_id" || event.target.closest("[data-addon-of]")) update(false);
   });
-  update(); // the browser may have kept a choice over a reload
+  update(true); // the browser may have kept a choice over a reload
 })();

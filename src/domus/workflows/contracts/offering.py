@@ -20,6 +20,7 @@ from domus.core.errors import Conflict, InvalidInput, NotFound
 from domus.db.engine import Database
 from domus.inventory.models import Dom0, Dom0State
 from domus.renewals import services as renewals
+from domus.renewals.addons import has_addons
 from domus.vps import queries as vps_queries
 from domus.vps.models import Vps, VpsState
 
@@ -109,6 +110,10 @@ def changeable(
         raise Conflict("Only a VPS that was handed over and whose contract goes on can be changed.")
     if contract.cancel_on is not None:
         raise Conflict("Its contract was cancelled; take that back first, then it can be changed.")
+    if has_addons(session, contract.id):
+        raise Conflict(
+            "Its contract has add-ons, which belong to its product; it cannot be changed to another. Please ask us."
+        )
     if contract.paid_until <= now.date():
         raise Conflict("Its contract is not paid for today; renew it first, then it can be changed.")
     if vps.suspensions:

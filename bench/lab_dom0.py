@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from bench.harness import Result, absolute, benchmark
 from bench.lab_house import SMALL_DOM0_MIB, LabHouse, lab_house
-from domus_lab import LabMachine
+from domus_lab.scale import look_at, looking
 from domus_lab.world import IMAGE
 
 COMMAND = "make bench ONLY=lab-dom0"
@@ -31,81 +27,8 @@ products:
 """
 _CAPACITY = {"memory_capacity_mib": 3072, "disk_capacity_mib": 65536, "vcpus_capacity": 64}
 
-#: Runs in dom0: each second the proportional set sizes of the units in which Domus, libvirt and Xen work.
-_SCALE = """
-import glob, json, re, time
-UNITS = ("salt-minion", "libvirtd", "virtlogd", "virtlockd", "xen", "xenstored", "xenconsoled", "domus-install-*")
-
-def pss(pid):
-    try:
-        return int(re.search(r"^Pss:\\s+(\\d+)", open(f"/proc/{pid}/smaps_rollup").read(), re.M)[1])
-    except (OSError, TypeError):
-        return 0
-
-def unit(name):
-    folders = glob.glob(f"/sys/fs/cgroup/system.slice/{name}.service/**/cgroup.procs", recursive=True)
-    return sum(pss(pid) for path in folders for pid in open(path).read().split())
-
-while True:
-    memory = dict(re.findall(r"^(\\w+):\\s+(\\d+)", open("/proc/meminfo").read(), re.M))
-    told = dict(re.findall(r"^(pswpin|pswpout|oom_kill) (\\d+)", open("/proc/vmstat").read(), re.M))
-    try:
-        weighed = {name.rstrip("-*"): unit(name) / 1024 for name in UNITS}
-    except OSError:
-        continue  # a unit ended meanwhile
-    told = {name: int(count) for name, count in told.items()}
-    print(json.dumps(weighed | told | {"available_mib": int(memory["MemAvailable"]) / 1024}), flush=True)
-    time.sleep(1)
-"""
-_UNITS = (
-    "salt-minion",
-    "libvirtd",
-    "virtlogd",
-    "virtlockd",
-    "xen",
-    "xenstored",
-    "xenconsoled",
-    "domus-install",
-)
 #: The lab's dom0 has no swap: this one would be used if its memory did not suffice.
 _ADD_SWAP = "fallocate -l 256M /swap && chmod 0600 /swap && mkswap /swap && swapon /swap"
-
-
-@dataclass
-class Look:
-    """What was seen in dom0, second by second."""
-
-    looks: list[dict[str, float]] = field(default_factory=list)
-
-    def weights_mib(self) -> list[float]:
-        """Return the sums of all our processes."""
-        return [sum(look[name] for name in _UNITS) for look in self.looks]
-
-    def heaviest(self) -> dict[str, float]:
-        """Return the look with the greatest sum."""
-        return max(self.looks, key=lambda look: sum(look[name] for name in _UNITS))
-
-    def grew_by(self, counter: str) -> float:
-        """Return by how much a counter of the kernel grew."""
-        return self.looks[-1][counter] - self.looks[0][counter]
-
-
-@contextmanager
-def looking(dom0: LabMachine) -> Iterator[Look]:
-    """Look at dom0 while the context lasts."""
-    look = Look()
-    argv = dom0.ssh.argv(["python3", "-u", "-c", _SCALE])
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-    try:
-        look.looks.append(json.loads(process.stdout.readline()))
-        yield look
-    finally:
-        process.terminate()
-        # What it said meanwhile waits in the pipe.
-        look.looks += [
-            json.loads(line) for line in process.communicate()[0].splitlines() if line.endswith("}")
-        ]
 
 
 @benchmark("lab-dom0")
@@ -122,8 +45,7 @@ def lab_dom0(rounds: int) -> Iterator[Result]:
 
 def _weights(house: LabHouse) -> Iterator[Result]:
     house.world.converge()
-    with looking(house.world.dom0) as idle:
-        time.sleep(IDLE_LOOKS)
+    idle = look_at(house.world.dom0, IDLE_LOOKS)
     weights = idle.weights_mib()
     yield absolute("dom0's processes, idle (PSS)", "MiB", weights, at_most=IDLE_LIMIT_MIB, command=COMMAND)
     with looking(house.world.dom0) as busy:

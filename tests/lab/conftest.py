@@ -3,11 +3,13 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from domus_lab import LabError, LabImage, ensure_image
 from domus_lab.bare import ensure_bare_image
+from domus_lab.scale import Look, looking
 from domus_lab.world import IMAGE, LabWorld, Ordered
 from domus_stack.customer import Credentials, Customer, new_password
 
@@ -58,7 +60,23 @@ def customer(xen: LabWorld) -> Customer:
     return found
 
 
+@dataclass(frozen=True)
+class Watched:
+    """An order, and what dom0's processes weighed meanwhile."""
+
+    vps: Ordered
+    look: Look
+
+
 @pytest.fixture(scope="session")
-def shop(xen: LabWorld, customer: Customer) -> Ordered:
+def watched(xen: LabWorld, customer: Customer) -> Watched:
     """Order a VPS and pay it; it was installed from the template and let its owner in."""
-    return xen.order(customer, "shop.example.org", template=IMAGE, show=print)
+    with looking(xen.dom0) as look:
+        vps = xen.order(customer, "shop.example.org", template=IMAGE, show=print)
+    return Watched(vps, look)
+
+
+@pytest.fixture(scope="session")
+def shop(watched: Watched) -> Ordered:
+    """Offer the VPS that was ordered."""
+    return watched.vps

@@ -16,7 +16,9 @@ from domus.db.engine import Database
 from domus.inventory.models import Dom0
 from domus.pillar.services import pillar_for
 from domus.provisioning import outbox
+from domus.provisioning.models import OutboxMessage
 from domus.simulation.clock import Agenda
+from domus.vps.models import Vps
 from domus.workflows import work
 
 
@@ -189,10 +191,16 @@ class Fleet:
         work.dom0_started(self.db, minion_id=minion_id, now=self.agenda.now)
         self.wake_soon()
 
+    def tick(self) -> None:
+        """Do what time alone makes due, as the engine does every few seconds."""
+        work.tick(self.db, now=self.agenda.now)
+        self.wake_soon()
+
     def _wake(self) -> None:
         now = self.agenda.now
         self._woken.discard(now)
-        work.tick(self.db, now=now)
+        if not self._has_work(now):
+            return
         for message in work.claim_messages(self.db, now=now, limit=1000):
             if message.tag == outbox.ORDER_PAID:
                 order_id = uuid.UUID(message.payload["order_id"])
@@ -200,43 +208,50 @@ class Fleet:
             elif message.tag in outbox.VPS_NEWS:
                 vps_id = uuid.UUID(message.payload["vps_id"])
                 work.vps_changed(self.db, message_id=message.id, vps_id=vps_id, now=now, tag=message.tag)
-        self._run_due()
-
-    def _run_due(self) -> None:
-        now = self.agenda.now
-        # What a report brings about may make a dom0 due once more.
-        for _ in range(3):
-            due = work.due_dom0s(self.db, now=now)
-            for dom0 in due:
-                self._run(dom0.minion_id, now)
-            if not due:
-                break
+        for dom0 in work.due_dom0s(self.db, now=now):
+            self._run_until_quiet(dom0.minion_id)
         with self.db.reading() as session:
             following = session.scalar(sa.select(sa.func.min(Dom0.next_run_at)))
         if following is not None:
             self.wake_soon(following)
 
-    def _run(self, minion_id: str, now: datetime) -> None:
+    def _has_work(self, now: datetime) -> bool:
+        """Tell whether the engine would find anything: it looks every few seconds, and mostly does not."""
+        told = sa.exists().where(OutboxMessage.done_at.is_(None))
+        wanted = sa.exists().where(Vps.revision > Vps.offered_revision)
+        late = sa.exists().where(Dom0.next_run_at <= now)
+        with self.db.reading() as session:
+            return bool(session.scalar(sa.select(sa.or_(told, wanted, late))))
+
+    def _run_until_quiet(self, minion_id: str) -> None:
+        """Run on a dom0, and once more when its report made it due at once."""
+        for _ in range(3):
+            if not self._run(minion_id, self.agenda.now):
+                return
+
+    def _run(self, minion_id: str, now: datetime) -> bool:
+        """Do a state run; tell whether another one is due at once."""
         machine = self.machines[minion_id]
         ticket = work.begin_run(self.db, minion_id=minion_id, now=now)
         if ticket is None:
-            return
+            return False
         self.runs += 1
         jid = f"{self.runs:020d}"
         work.run_published(self.db, run_id=ticket.run_id, jid=jid, now=now)
         if machine.is_away(now):
             self.lost_runs += 1
             work.run_failed(self.db, run_id=ticket.run_id, problem=f"{minion_id} does not answer.", now=now)
-            return
+            return False
         with self.db.reading() as session:
             pillar = pillar_for(session, minion_id, now=now)
         if pillar is None:
             work.run_failed(self.db, run_id=ticket.run_id, problem=f"{minion_id} has no pillar.", now=now)
-            return
+            return False
         self._forget_gone(machine, pillar)
         for guest in machine.converge(pillar, now):
             self._begin_install(machine, guest)
-        work.record_run(self.db, minion_id=minion_id, jid=jid, report=machine.report(now), now=now)
+        report = machine.report(now)
+        return work.record_run(self.db, minion_id=minion_id, jid=jid, report=report, now=now)
 
     def _forget_gone(self, machine: Machine, pillar: dict[str, Any]) -> None:
         """Forget what was wiped and what the shop speaks of no more; what is there is never forgotten."""
@@ -275,4 +290,4 @@ class Fleet:
         if not machine.is_away(now) and work.record_jobs(
             self.db, minion_id=machine.minion_id, jobs=[dict(job)], now=now
         ):
-            self._run_due()
+            self._run_until_quiet(machine.minion_id)

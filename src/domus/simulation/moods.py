@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from domus.billing.models import Order, OrderState, Subscription
 from domus.core.clock import iso_z
 from domus.core.errors import DomusError
+from domus.core.money import Money
 from domus.gateways.interface import Outcome, Verdict
 from domus.simulation.cards import Cards, Wallet
 from domus.simulation.gateways import Taking
@@ -21,6 +22,7 @@ from domus.simulation.setting import OPERATOR
 from domus.simulation.world import Deal, Habit, World
 from domus.vps.models import SuspensionReason, Vps, VpsState
 from domus.workflows import orders, power, work
+from domus.workflows.contracts import changing, offering
 from domus.workflows.payments import charging
 from domus.workflows.renewals import dunning
 from domus.workflows.renewals import paying as renewal_payments
@@ -196,6 +198,34 @@ def _renew_early(world: World, deal: Deal, chances: random.Random) -> None:
         pay(world, deal.customer, renewal.invoice_id, tries=5)
 
 
+def growth(world: World, deal: Deal) -> None:
+    """Some take another size or period, some agree and never pay, some agree to what it costs no more."""
+    chances = world.stream("growth", deal.invoice_id)
+    if chances.random() < 0.15:
+        world.later(chances, 5, 150, partial(_change, world, deal, chances))
+
+
+def _change(world: World, deal: Deal, chances: random.Random) -> None:
+    customer = deal.customer
+    options = offering.options(world.db, vps_id=deal.vps_id, actor=customer.actor, now=world.now)
+    possible = [(option.price.id, option.quote.answer) for option in options if option.quote is not None]
+    if not possible:
+        return
+    price_id, shown = chances.choice(possible)
+    if chances.random() < 0.1:
+        shown = shown + Money(1, shown.currency)
+    change = changing.agree(
+        world.db, vps_id=deal.vps_id, price_id=price_id, shown=shown, restart=chances.random() < 0.5,
+        hold=timedelta(days=4), actor=customer.actor, now=world.now,
+    )  # fmt: skip
+    world.note_move(customer.account_id, customer.currency)
+    world.counts["changes_agreed"] += 1
+    if change.invoice_id is not None and chances.random() < 0.85:
+        pay(world, customer, change.invoice_id)
+    if chances.random() < 0.3:
+        world.later(chances, 1, 60, partial(_change, world, deal, chances))
+
+
 def new_cards(world: World, deal: Deal) -> None:
     """Some remove their card, or save another one."""
     chances = world.stream("new-cards", deal.invoice_id)
@@ -241,7 +271,7 @@ def _state(world: World, deal: Deal) -> VpsState | None:
 #: All of them; a new one is added here.
 MOODS = (
     second_thoughts, disputes, refunds_at_the_gateway, own_will, misbehaviour, patience, eagerness,
-    new_cards,
+    growth, new_cards,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -12,10 +13,10 @@ import sqlalchemy as sa
 
 from domus.accounts.actor import Actor
 from domus.billing.models import Invoice, InvoiceState, Order
-from domus.core.errors import NoCapacity
+from domus.core.errors import InvalidInput
 from domus.renewals.models import Renewal
 from domus.simulation.paying import pay
-from domus.simulation.setting import COUNTRIES, SHARES, VAT_NUMBERS, rate_of
+from domus.simulation.setting import COUNTRIES, COUPONS, SHARES, VAT_NUMBERS, rate_of
 from domus.simulation.world import Customer, Deal, Habit, World
 from domus.vps.models import Vps
 from domus.workflows import accounts, billing_data, orders
@@ -80,15 +81,20 @@ def _order(world: World, customer: Customer, moods: tuple[Mood, ...], *, ordinal
         template_id=world.setting.template_id, hostname=f"h{customer.number}-{ordinal}.example.org", ssh_keys=SSH_KEY,
         root_password=None, request_token=f"{customer.number}-{ordinal}",
     )  # fmt: skip
+    if chances.random() < 0.2:
+        request = replace(request, coupon=chances.choice(list(COUPONS)))
     try:
         order = orders.place(world.db, request, actor=customer.actor, now=world.now, hold=HOLD)
-    except NoCapacity:
-        world.counts["no_capacity"] += 1
-        return
+    except InvalidInput:
+        # It is used up, or not for this; they order without it.
+        world.counts["coupons_refused"] += 1
+        request = replace(request, coupon="")
+        order = orders.place(world.db, request, actor=customer.actor, now=world.now, hold=HOLD)
+    world.counts["coupons_used"] += bool(request.coupon)
     if chances.random() < 0.05:
         # The same form sent twice is one order.
         orders.place(world.db, request, actor=customer.actor, now=world.now, hold=HOLD)
-    deal = _strike(world, order, customer)
+    deal = _strike(world, order, customer, coupon=request.coupon)
     kind = chances.random()
     if kind < 0.03:
         world.later(chances, 0.1, 2, partial(_cancel, world, deal))
@@ -101,10 +107,12 @@ def _order(world: World, customer: Customer, moods: tuple[Mood, ...], *, ordinal
         mood(world, deal)
 
 
-def _strike(world: World, order: Order, customer: Customer) -> Deal:
+def _strike(world: World, order: Order, customer: Customer, *, coupon: str) -> Deal:
     with world.db.reading() as session:
         vps_id = session.scalars(sa.select(Vps.id).where(Vps.order_id == order.id)).one()
-    deal = Deal(order_id=order.id, vps_id=vps_id, invoice_id=order.invoice.id, customer=customer)
+    deal = Deal(
+        order_id=order.id, vps_id=vps_id, invoice_id=order.invoice.id, customer=customer, coupon=coupon
+    )
     world.deals[deal.invoice_id] = deal
     world.counts["orders"] += 1
     return deal

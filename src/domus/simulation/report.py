@@ -56,7 +56,8 @@ def _happened(world: World) -> dict[str, int]:
         "sign_ups", "orders", "orders_cancelled_by_hand", "renewals_opened_early", "cards_removed",
         "cards_saved_without_paying", "events_told", "events_delivered", "events_known", "events_never_delivered",
         "forgeries_refused", "compared_and_missing", "transfers_unmatched", "statements_read", "disputes", "refunds",
-        "refunds_at_gateways", "holds", "cron_outages", "cron_nights_missed", "dom0_outages",
+        "refunds_at_gateways", "coupons_used", "coupons_refused",
+        "changes_agreed", "holds", "cron_outages", "cron_nights_missed", "dom0_outages",
     )  # fmt: skip
     return {
         "paid_by_card": len(world.cards.takings) - unasked,

@@ -17,8 +17,9 @@ from domus.db.engine import Database
 from domus.inventory.models import Location
 from domus.renewals.dunning import Terms
 from domus.tax.models import Company
-from domus.workflows import companies, seeding
+from domus.workflows import companies, coupons, seeding
 from domus.workflows.companies import CompanyFields, InvoicingFields
+from domus.workflows.coupons import CouponFields
 from domus.workflows.renewals import terms as renewal_terms
 
 OPERATOR = Actor.system("simulation")
@@ -62,6 +63,25 @@ PRODUCTS: tuple[tuple[str, int, int, tuple[tuple[str, str, str, str, Renewals], 
 BOUGHT = {"0000-01-00": 8, "0000-03-00": 8, "0000-06-00": 6, "0001-00-00": 10, "0001-02-03": 6}
 #: How many of a hundred buyers take each currency.
 SHARES = {"EUR": 70, "USD": 22, "JPY": 5, "KWD": 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponTerms:
+    """A coupon as the operator thought of it: thousandths of a percent, or minor units by currency."""
+
+    millipercent: int = 0
+    amounts: tuple[tuple[str, int], ...] = ()
+    covers_setup_fee: bool = False
+    payments: int | None = 1
+    max_uses: int | None = None
+
+
+COUPONS = {
+    "TEN": CouponTerms(millipercent=10_000, payments=None),
+    "THREE-TIMES": CouponTerms(millipercent=33_333, covers_setup_fee=True, payments=3),
+    "FIVE-OFF": CouponTerms(amounts=(("EUR", 500), ("USD", 600)), payments=2),
+    "FREE-START": CouponTerms(millipercent=100_000, covers_setup_fee=True, max_uses=8),
+}
 
 #: Days of its own that a product has.
 OWN_TERMS = {
@@ -127,6 +147,12 @@ def open_shop(db: Database, *, accounts: int, now: datetime) -> Setting:
         template_id = session.scalars(sa.select(OsTemplate.id)).one()
         names = {row.name: row.id for row in products.values()}
     _set_terms(db, names, now)
+    for code, terms in COUPONS.items():
+        fields = CouponFields(
+            code=code, millipercent=terms.millipercent, amounts=dict(terms.amounts), payments=terms.payments,
+            covers_setup_fee=terms.covers_setup_fee, max_uses=terms.max_uses,
+        )  # fmt: skip
+        coupons.save(db, coupon_id=None, fields=fields, actor=OPERATOR, now=now)
     minions = tuple(f"dom0-{number:04d}" for number in range(dom0s))
     return Setting(offers=offers, locations=locations, template_id=template_id, minions=minions)
 

@@ -28,7 +28,6 @@ def set_timers(world: World) -> None:
     days = (world.plan.rest_ends - world.plan.begin).days
     away = _outages(world)
     letters = Letterbox(world)
-    world.fleet.wake_soon()
     for moment in nightly(world.plan.start, days, AT):
         if moment < world.plan.begin:
             continue
@@ -40,6 +39,10 @@ def set_timers(world: World) -> None:
         morning = world.plan.begin + timedelta(days=number, hours=9)
         world.agenda.at(morning, partial(_morning, world))
         world.agenda.at(morning + timedelta(hours=8), partial(_work, world))
+        for hour in range(0, 24, 6):
+            world.agenda.at(
+                world.plan.begin + timedelta(days=number, hours=hour, minutes=30), world.fleet.tick
+            )
     _set_dom0_outages(world)
     _set_gateway_outages(world)
 

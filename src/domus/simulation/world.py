@@ -61,6 +61,8 @@ class Deal:
     vps_id: uuid.UUID
     invoice_id: int
     customer: Customer
+    coupon: str = ""
+    """Its code, when one was taken."""
     wants_off: bool = False
     """The owner has switched it off."""
     is_locked: bool = False

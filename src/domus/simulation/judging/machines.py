@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from domus.billing.models import Invoice, LedgerEntry, Order, Subscription
 from domus.catalog.models import Price, Product
@@ -22,8 +22,8 @@ from domus.simulation.setting import OWN_TERMS
 from domus.simulation.world import Deal, World
 from domus.vps.models import Reservation, Suspension, SuspensionReason, Vps, VpsState
 
-#: The engine wakes each hour, and calls a dom0 again that was away.
-SLACK = timedelta(hours=6)
+#: The engine looks each hour, at what time alone makes due every six, and calls a dom0 again that was away.
+SLACK = timedelta(hours=8)
 #: A dom0 looks again at what is to be removed at least once a day.
 TO_WIPE = timedelta(days=3)
 
@@ -69,6 +69,8 @@ def _contracts(world: World, session: Session, findings: Findings) -> list[Contr
     )
     for row in session.execute(query):
         renewals[row.subscription_id].append(row)
+    # What a contract was begun at says when its first period ended; what it is at now, on which days things happen.
+    present = aliased(Price)
     contracts = (
         sa.select(
             Subscription.id, Subscription.started_on, Subscription.paid_until, Subscription.ended_on, Price.period_text,
@@ -77,7 +79,8 @@ def _contracts(world: World, session: Session, findings: Findings) -> list[Contr
         .join(Order, Order.id == Subscription.order_id)
         .join(Invoice, Invoice.order_id == Order.id)
         .join(Price, Price.id == Order.price_id)
-        .join(Product, Product.id == Price.product_id)
+        .join(present, present.id == Subscription.price_id)
+        .join(Product, Product.id == present.product_id)
         .join(Vps, Vps.order_id == Order.id)
         .order_by(Subscription.id)
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -10,14 +11,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from domus.billing.models import CreditNote, Invoice, LedgerEntry, Order, Payment
+from domus.billing.models import CreditNote, Invoice, LedgerEntry, Order, Payment, Subscription
 from domus.catalog.models import Price
+from domus.contracts.models import ContractChange
 from domus.gateways.interface import Outcome, Verdict
 from domus.gateways.models import BankLine
 from domus.renewals.models import Renewal
 from domus.simulation.gateways import SimulatedGateway
 from domus.simulation.judging.findings import Findings
 from domus.simulation.judging.sums import part, with_tax
+from domus.simulation.setting import COUPONS
 from domus.simulation.world import World
 
 #: So long money may be on its way into the books: timers may be off for five days, and banks rest at weekends.
@@ -183,27 +186,78 @@ def _held(session: Session) -> dict[Purse, int]:
 
 
 def _prices(world: World, session: Session, findings: Findings) -> None:
-    """Each paid invoice asks for what the price list says, and for that person's tax."""
+    """Each paid invoice asks for what the price list says, less the coupon, and for that person's tax."""
+    deals = {deal.order_id: deal for deal in world.deals.values()}
     bought = (
         sa.select(
-            Invoice.id, Invoice.account_id, Invoice.gross_minor, Price.amount_minor + Price.setup_fee_minor
+            Order.id,
+            Invoice.id,
+            Invoice.gross_minor,
+            Price.amount_minor,
+            Price.setup_fee_minor,
+            Price.currency,
         )
         .join(Order, Order.id == Invoice.order_id)
         .join(Price, Price.id == Order.price_id)
     )
     renewed = (
-        sa.select(Invoice.id, Invoice.account_id, Invoice.gross_minor, Price.amount_minor)
+        sa.select(
+            Subscription.order_id,
+            Invoice.id,
+            Invoice.gross_minor,
+            Price.amount_minor,
+            sa.literal(0),
+            Price.currency,
+        )
         .join(Renewal, Renewal.invoice_id == Invoice.id)
+        .join(Subscription, Subscription.id == Renewal.subscription_id)
         .join(Price, Price.id == Renewal.price_id)
     )
+    payments: Counter[uuid.UUID] = Counter()
     for query in (bought, renewed):
-        for invoice_id, account_id, gross, net in session.execute(query.where(Invoice.state == "paid")):
-            customer = world.customers[account_id]
-            due = with_tax(int(net), customer.millipercent)
+        paid = query.where(Invoice.state == "paid").order_by(Invoice.id)
+        for order_id, invoice_id, gross, amount, fee, currency in session.execute(paid):
+            deal = deals[order_id]
+            payments[order_id] += 1
+            net = amount + fee - _taken_off(deal.coupon, amount, fee, currency, payments[order_id])
+            due = with_tax(net, deal.customer.millipercent)
             if gross != due:
                 findings.add(
                     "wrong_prices", invoice_id, f"Invoice {invoice_id} is over {gross} instead of {due}."
                 )
+    _changes(world, session, findings)
+
+
+def _taken_off(code: str, amount: int, fee: int, currency: str, payment: int) -> int:
+    """Return what a coupon takes off the so-and-so-many payment of a contract."""
+    terms = COUPONS.get(code)
+    if terms is None or (terms.payments is not None and payment > terms.payments):
+        return 0
+    base = amount + fee if terms.covers_setup_fee else amount
+    return min(
+        base,
+        part(base, terms.millipercent, 100_000)
+        if terms.millipercent
+        else dict(terms.amounts).get(currency, 0),
+    )
+
+
+def _changes(world: World, session: Session, findings: Findings) -> None:
+    """Each paid change asks for what the new price costs less what the old one was worth, and for tax on that."""
+    query = (
+        sa.select(
+            Invoice.id, Invoice.account_id, Invoice.gross_minor,
+            ContractChange.charge_minor - ContractChange.credit_minor,
+        )
+        .join(ContractChange, ContractChange.invoice_id == Invoice.id)
+        .where(Invoice.state == "paid")
+    )  # fmt: skip
+    for invoice_id, account_id, gross, net in session.execute(query):
+        due = with_tax(net, world.customers[account_id].millipercent)
+        if gross != due:
+            findings.add(
+                "wrong_prices", invoice_id, f"Invoice {invoice_id} is over {gross} instead of {due}."
+            )
 
 
 def _cash(world: World, session: Session, findings: Findings) -> None:

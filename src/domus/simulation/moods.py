@@ -47,6 +47,7 @@ def _after_failure(world: World, deal: Deal, chances: random.Random) -> None:
         world.counts["installations_retried"] += 1
     else:
         orders.refund(world.db, order_id=deal.order_id, actor=deal.customer.actor, now=world.now)
+        world.note_move(deal.customer.account_id, deal.customer.currency)
         world.counts["refunds"] += 1
 
 
@@ -66,6 +67,8 @@ def _refund(world: World, deal: Deal) -> None:
         orders.refund(
             world.db, order_id=deal.order_id, actor=OPERATOR, reason="second thoughts", now=world.now
         )
+        # The gateway is asked for it later.
+        world.note_move(deal.customer.account_id, deal.customer.currency)
         world.counts["refunds"] += 1
 
 

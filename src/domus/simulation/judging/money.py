@@ -132,6 +132,8 @@ def _purses(
     for purse, minor, at in _taken_back(world):
         paid_in[purse] -= minor
         moved[purse] = max(at, moved.get(purse, at))
+    for purse, at in world.purse_moved.items():
+        moved[purse] = max(at, moved.get(purse, at))
     held = _held(session)
     for purse in paid_in.keys() | held.keys():
         is_resting = final or purse not in moved or world.now - moved[purse] > BY_BANK

@@ -18,6 +18,9 @@ from domus.catalog.services import PriceFields, ProductFields, TemplateFields
 from domus.core.errors import Conflict, InvalidInput
 from domus.core.money import Money
 from domus.core.periods import Period
+from domus.coupons.discounts import parse_code
+from domus.coupons.editing import CouponFields, check_coupon
+from domus.coupons.models import Coupon
 from domus.db.base import Base
 from domus.inventory import ranges
 from domus.inventory import services as inventory
@@ -28,6 +31,7 @@ from domus.mail.models import MailTemplate
 from domus.mail.services import TemplateFields as MailFields
 from domus.renewals.models import RenewalTerms
 from domus.workflows import addons, editing
+from domus.workflows.catalog_coupons import coupon_columns
 from domus.workflows.catalog_export import MIB
 from domus.workflows.catalog_file import entries, fields_of, mapping, named, read
 from domus.workflows.renewals import terms
@@ -56,6 +60,7 @@ class Entries:
             "locations": self._location,
             "templates": self._template,
             "products": self._product,
+            "coupons": self._coupon,
             "mail_texts": self._mail,
         }
 
@@ -63,7 +68,7 @@ class Entries:
         """Yield what stays as it is because the sections of the file do not name it."""
         named_by: Sequence[tuple[str, str, Any]] = (
             ("locations", "location", Location), ("locations", "pool", IpPool), ("templates", "template", OsTemplate),
-            ("products", "product", Product), ("mail_texts", "mail text", MailTemplate),
+            ("products", "product", Product), ("coupons", "coupon", Coupon), ("mail_texts", "mail text", MailTemplate),
         )  # fmt: skip
         for section, what, model in named_by:
             if section not in document:
@@ -225,6 +230,14 @@ class Entries:
         for row in self._prices_of(product, renewed):
             if row.id not in before and ("price", str(row.id)) not in self._seen:
                 self.kept.append(f"Price {row.id} ({row}) is not in the file and stays as it is.")
+
+    def _coupon(self, entry: dict[str, Any]) -> None:
+        code = parse_code(str(entry.get("code", "")), field="code")
+        self._once("coupon", code)
+        row = self._find(Coupon, Coupon.code == code)
+        created = {"created_at": self.now, "used": 0}
+        columns = coupon_columns(self.session, entry)
+        self._write(Coupon, CouponFields, row, columns, check_coupon, "coupon", created=created)
 
     def _mail(self, entry: dict[str, Any]) -> None:
         event, language = str(entry.get("event", "")), str(entry.get("language", ""))

@@ -17,6 +17,7 @@ from domus.catalog.addons import AddonFields
 from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.catalog.services import ProductFields, TemplateFields
 from domus.core.money import Money
+from domus.coupons.models import Coupon
 from domus.db.engine import Database
 from domus.inventory.models import AddressState, IpAddress, IpPool, Location
 from domus.inventory.networks import MAX_RANGE
@@ -25,6 +26,7 @@ from domus.mail.models import MailTemplate
 from domus.mail.services import TemplateFields as MailFields
 from domus.renewals.dunning import Terms
 from domus.renewals.models import RenewalTerms
+from domus.workflows.catalog_coupons import coupon_entry
 from domus.workflows.catalog_file import entry_of, write
 
 MIB = 2**20
@@ -48,6 +50,7 @@ def text_of(session: Session) -> str:
         .order_by(Product.id)
         .options(selectinload(Product.prices), selectinload(Product.addons).selectinload(Addon.prices))
     )
+    coupons = sa.select(Coupon).order_by(Coupon.id)
     return write(
         {
             "locations": [
@@ -59,6 +62,7 @@ def text_of(session: Session) -> str:
                 for row in session.scalars(sa.select(OsTemplate).order_by(OsTemplate.id))
             ],
             "products": [_product(row, days.get(row.id)) for row in session.scalars(products)],
+            "coupons": [coupon_entry(row) for row in session.scalars(coupons)],
             "mail_texts": [
                 entry_of(MailFields, row)
                 for row in session.scalars(sa.select(MailTemplate).order_by(MailTemplate.id))

@@ -57,7 +57,10 @@ def read(kind: type[Fields], entry: dict[str, Any], *, base: Fields | None = Non
     missing = [
         name
         for name, column in columns.items()
-        if column.default is dataclasses.MISSING and name not in entry and base is None
+        if column.default is dataclasses.MISSING
+        and column.default_factory is dataclasses.MISSING
+        and name not in entry
+        and base is None
     ]
     if missing:
         raise InvalidInput(f"{missing[0]!r} is missing.")

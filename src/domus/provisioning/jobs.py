@@ -104,9 +104,22 @@ def progress(session: Session, vps_id: uuid.UUID, seen: InstallJob, *, now: date
             percent=seen.percent,
             steps=list(seen.steps),
             log=seen.log,
-            note=f"waits for its turn: {waits_for}" if seen.state == "queued" else "",
+            note=_why_queued(session, vps_id, kind, waits_for) if seen.state == "queued" else "",
         )
     )
+
+
+def _why_queued(session: Session, vps_id: uuid.UUID, kind: JobKind, waits_for: str) -> str:
+    """Return what a queued job waits for: another of its kind that runs on its dom0, or only its dom0's next breath."""
+    dom0_id = sa.select(Vps.dom0_id).where(Vps.id == vps_id).scalar_subquery()
+    other = sa.select(Job.id).where(
+        Job.state == JobState.RUNNING,
+        Job.kind == kind,
+        Job.vps_id != vps_id,
+        Job.vps_id.in_(sa.select(Vps.id).where(Vps.dom0_id == dom0_id)),
+    )
+    is_busy = session.scalar(sa.select(other.exists()))
+    return f"waits for its turn: {waits_for}" if is_busy else "is about to begin"
 
 
 def begin_waiting(session: Session, dom0_id: int, *, now: datetime) -> None:

@@ -35,9 +35,9 @@ def tell(shop: Shop, vps: Vps, **changes: Any) -> bool:
     return work.record_jobs(shop.db, minion_id=shop.machine.minion_id, jobs=[job | changes], now=NOW)
 
 
-def removed(shop: Shop) -> Vps:
+def removed(shop: Shop, vps: Vps | None = None) -> Vps:
     """Return a VPS that is to go at once."""
-    vps = shop.failed()
+    vps = vps or shop.failed()
     orders.refund(shop.db, order_id=vps.order_id, actor=shop.people.as_alice, now=NOW)
     return shop.vps(vps.id)
 
@@ -58,11 +58,14 @@ def test_progress_stands_on_the_job_of_the_removal_alone(shop: Shop) -> None:
 
 
 def test_removal_that_waits_says_for_what(shop: Shop) -> None:
-    vps = removed(shop)
-    tell(shop, vps, state="queued", percent=0)
-    assert (
-        removal(shop, vps).note == "waits for its turn: the disks of another VPS are overwritten on its dom0"
-    )
+    both = shop.failed(), shop.failed()
+    first, second = (removed(shop, vps) for vps in both)
+    tell(shop, second, state="queued", percent=0)
+    assert removal(shop, second).note == "is about to begin"
+    tell(shop, first)
+    tell(shop, second, state="queued", percent=0)
+    waits = "waits for its turn: the disks of another VPS are overwritten on its dom0"
+    assert removal(shop, second).note == waits
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])

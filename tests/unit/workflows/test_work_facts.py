@@ -64,18 +64,24 @@ def test_progress_is_shown_while_it_installs(shop):
     assert job.steps == [{"name": "unpack", "title": "Unpacking", "state": "running", "seconds": 1.5}]
 
 
-def test_a_job_that_waits_for_its_turn_says_so(shop):
-    vps = shop.paid()
+def queued(shop: Shop, vps: Vps) -> str:
+    """Have the dom0 say that an installation waits; return what its job says then."""
     shop.machine.converge(NOW)
-    install = next(iter(shop.machine.guests.values())).install | {
-        "state": "queued",
-        "percent": 0,
-        "step": None,
-    }
+    install = shop.machine.guests[str(vps.id)].install | {"state": "queued", "percent": 0, "step": None}
     work.record_jobs(shop.db, minion_id=shop.machine.minion_id, jobs=[install], now=NOW)
-    job = shop.jobs(vps.id)[0]
+    (job,) = shop.jobs(vps.id)
     assert job.state is JobState.QUEUED
-    assert "waits for its turn" in job.note
+    return job.note
+
+
+def test_a_job_that_waits_for_another_says_so(shop):
+    shop.paid()
+    shop.machine.run(NOW)
+    assert queued(shop, shop.paid()) == "waits for its turn: other installations run on its dom0"
+
+
+def test_a_lone_job_waits_for_nobody(shop):
+    assert queued(shop, shop.paid()) == "is about to begin"
 
 
 def test_the_end_of_a_run_does_not_hide_what_a_job_waits_for(shop):
@@ -85,7 +91,7 @@ def test_the_end_of_a_run_does_not_hide_what_a_job_waits_for(shop):
     report = shop.machine.converge(NOW)
     report["vps"][str(vps.id)]["install"] |= {"state": "queued", "percent": 0, "step": None}
     work.record_run(shop.db, minion_id=shop.machine.minion_id, jid="1", report=report, now=NOW)
-    assert "waits for its turn" in shop.jobs(vps.id)[0].note
+    assert shop.jobs(vps.id)[0].note == "is about to begin"
 
 
 def test_a_failed_installation_is_told_with_its_error(shop):

@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from domus.billing.models import Invoice, Order, OrderState
+from domus.billing.models import Invoice, InvoiceState, Order, OrderState
 from domus.catalog.models import Price
 from domus.core.errors import InvalidInput
 from domus.coupons.discounts import (
@@ -110,6 +110,31 @@ def give_back(session: Session, order_id: uuid.UUID, *, now: datetime) -> bool:
         return False
     session.execute(sa.update(Coupon).where(Coupon.id == found.coupon_id).values(used=Coupon.used - 1))
     return True
+
+
+def end_unless_for(session: Session, order_id: uuid.UUID, price: Price) -> bool:
+    """Let the coupon of an order take nothing off any further payment, unless it is for what the contract is changed to.
+
+    Otherwise a coupon for the smallest product would pay for the largest one. Returns whether it was ended.
+    """
+    used = session.scalar(
+        sa.select(CouponUse).where(CouponUse.order_id == order_id, CouponUse.given_back_at.is_(None))
+    )
+    if used is None:
+        return False
+    try:
+        refuse_unless_for(used.coupon, price)
+    except InvalidInput:
+        counted = (
+            sa.select(sa.func.count())
+            .select_from(CouponDiscount)
+            .join(Invoice, Invoice.id == CouponDiscount.invoice_id)
+            .where(CouponDiscount.use_id == used.id, Invoice.state != InvoiceState.CANCELLED)
+        )
+        used.payments = max(1, session.scalar(counted) or 0)
+        session.flush()
+        return True
+    return False
 
 
 def _refuse_account(session: Session, coupon: Coupon, account_id: int, order_id: uuid.UUID | None) -> None:

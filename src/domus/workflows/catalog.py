@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from domus.accounts.actor import Actor
-from domus.billing.models import Order
+from domus.billing.models import Order, Subscription
 from domus.catalog import services
 from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.catalog.services import PriceFields, ProductFields, TemplateFields
+from domus.contracts.models import ContractChange
 from domus.core.errors import Conflict
 from domus.db.engine import Database
 from domus.workflows import editing
@@ -47,8 +48,8 @@ def save_price(
 ) -> Price:
     """Add a price, or change one.
 
-    Of a price that something was ordered at, only the amounts and ``active`` change: a contract's period and currency are
-    not the operator's to change any more, and a new price does the same.
+    Of a price that something was ordered at or changed to, only the amounts and ``active`` change: a contract's period and
+    currency are not the operator's to change any more, and a new price does the same.
     """
 
     def check(session: Session) -> PriceFields:
@@ -109,7 +110,13 @@ def delete_template(db: Database, *, template_id: int, actor: Actor, now: dateti
 
 def _refuse_to_change_contracts(session: Session, price_id: int, fields: PriceFields) -> None:
     price = session.get(Price, price_id)
-    if price is None or not session.scalar(sa.select(sa.exists().where(Order.price_id == price_id))):
+    used = sa.or_(
+        sa.exists().where(Order.price_id == price_id),
+        # A contract may have come to it by a change.
+        sa.exists().where(Subscription.price_id == price_id),
+        sa.exists().where(ContractChange.to_price_id == price_id),
+    )
+    if price is None or not session.scalar(sa.select(used)):
         return
     terms = (price.product_id, price.renewal_of_id, price.period_text, price.currency)
     if terms != (fields.product_id, fields.renewal_of_id, fields.period_text, fields.currency):

@@ -27,6 +27,7 @@ from domus.contracts.models import ChangeState, ContractChange
 from domus.contracts.quotes import Quote
 from domus.core.errors import Conflict, DomusError, NotFound
 from domus.core.money import Money
+from domus.coupons import services as coupons
 from domus.db.engine import Database
 from domus.inventory.queries import lock_dom0
 from domus.mail import services as mail
@@ -190,6 +191,7 @@ def begin(session: Session, locked: Locked, *, actor: Actor, reason: str = "", n
     renewals.withdraw_open(session, contract, now=now)
     price = session.get_one(Price, change.to_price_id, options=[joinedload(Price.product)])
     contract.price_id = price.id
+    coupons.end_unless_for(session, contract.order_id, price)
     revision = _resize(session, vps, price.product, change, actor=actor, now=now)
     services.finish(session, change, revision=revision, now=now)
     audit.record(

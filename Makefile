@@ -29,7 +29,7 @@ demo: $(STAMP) ## a whole Domus on this machine with simulated dom0s, and one or
 	@$(BIN)/python -m domus_stack demo $(DEMO_OPTIONS)
 
 test: $(STAMP) ## all tests: unit, functional, integration, lab
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 lab: $(STAMP) ## the demo's story on a real Xen dom0 in QEMU; ONCE=1 ends after it, METHOD=bootstrap
 	@$(BIN)/python -m domus_lab story $(LAB_OPTIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -20,25 +21,20 @@ from tests.support.database import (
     running_postgres,
 )
 from tests.support.people import People, make_people
+from tests.support.sharing import WholeFiles
 
 passwords.use_hasher(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests between workers by whole files, for what a file shares is made once.
-
-    The lab is one piece: there is one machine. It takes longest, so it is begun first.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("lab" if _is_lab(item) else item.path.as_posix()))
-    items.sort(key=_is_lab, reverse=True)
+    """Begin with the lab where others work beside it: it takes longest."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: "/tests/lab/" in item.path.as_posix(), reverse=True)
 
 
-def _is_lab(item: pytest.Item) -> bool:
-    return "/tests/lab/" in item.path.as_posix()
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles:
+    """Share the tests between workers by whole files."""
+    return WholeFiles(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from domus.billing.models import Payment
+from domus.billing import ledger
+from domus.billing.models import LedgerEntry, Payment
 from domus.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from domus.db.engine import Database
 from domus.gateways.models import GatewayRefund, RefundState
@@ -162,6 +163,21 @@ def test_the_whole_order_can_be_refunded_after_parts_of_it(till, shop, vps):
     assert (books(shop), broken(shop.db)) == ([], [])
     with pytest.raises(Conflict, match="can be credited"):
         refund(till, invoice_of(shop, vps).id, "1")
+
+
+def test_what_was_handed_back_of_an_order_is_not_handed_back_again_with_the_whole(till, shop):
+    order = shop.order()
+    orders.mark_paid(shop.db, order_id=order.id, actor=shop.people.as_olga, reason="cash", now=NOW)
+    refund(till, order.invoice.id, "4", send=True)
+    orders.refund(shop.db, order_id=order.id, actor=shop.people.as_olga, reason="sorry", now=HALF)
+    with shop.db.reading() as session:
+        cash = sa.select(sa.func.sum(LedgerEntry.amount_minor))
+        left = session.scalar(cash.where(LedgerEntry.ledger_account == ledger.cash("operator")))
+        handed_back = session.scalars(
+            sa.select(GatewayRefund.amount_minor).order_by(GatewayRefund.amount_minor)
+        ).all()
+    assert (left, handed_back, balance(shop)) == (0, [400, 600], 0)
+    assert (books(shop), broken(shop.db)) == ([], [])
 
 
 def test_nonsense_and_strangers_are_refused(till, shop, vps):

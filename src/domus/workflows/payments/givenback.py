@@ -22,7 +22,7 @@ from domus.core.money import Money
 from domus.db.engine import Database
 from domus.db.rows import changed_rows
 from domus.gateways import events
-from domus.gateways.checks import BANK
+from domus.gateways.checks import BANK, SILENT
 from domus.gateways.interface import Disputed, GatewayUnavailable, GivesBack, Outcome, Refunded, Verdict
 from domus.gateways.models import Dispute, DisputeState, GatewayRefund, RefundState
 from domus.gateways.registry import Gateways
@@ -125,9 +125,19 @@ def ask_for_booked(db: Database, gateways: Gateways, *, now: datetime, limit: in
 
 
 def keep_unsendable(session: Session, payment: Payment, *, now: datetime) -> None:
-    """Put what a refund gives back into the balance when nobody would send it: a bank sends nothing by itself."""
-    if payment.gateway == BANK and not ledger.is_booked(session, f"{_KEPT}{payment.id}"):
+    """Put what a refund gives back into the balance when nobody would send it: a bank sends nothing by itself.
+
+    Of what an operator hands back, the parts that were handed back before stay in the balance, out of which they came.
+    """
+    if ledger.is_booked(session, f"{_KEPT}{payment.id}"):
+        return
+    if payment.gateway == BANK:
         _keep(session, payment, payment.amount, now=now)
+    elif payment.gateway in SILENT and (sent := _sent(session, payment)):
+        if sent.minor < payment.amount_minor:
+            row = _ask(session, payment, payment.amount - sent, now=now)
+            row.state, row.done_at = RefundState.DONE, now
+        _keep(session, payment, Money(min(sent.minor, payment.amount_minor), sent.currency), now=now)
 
 
 def due(session: Session, *, now: datetime, limit: int) -> Sequence[uuid.UUID]:

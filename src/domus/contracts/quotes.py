@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session, joinedload
 
 from domus.accounts.models import Account
 from domus.billing import crediting, invoicing
-from domus.billing.models import Invoice, Subscription
+from domus.billing.models import Invoice, Order, Subscription
 from domus.catalog.models import OsTemplate, Price, Product
 from domus.contracts import worth
 from domus.contracts.proration import Proration, cost_of_days, unused
 from domus.core.errors import InvalidInput
 from domus.core.money import Money
+from domus.core.periods import Period
+from domus.renewals.models import Renewal
 from domus.renewals.prices import Offer, price_list
 from domus.tax.amounts import net_and_tax
 from domus.vps.models import Disk, Power, Vps
@@ -116,7 +118,9 @@ def obstacle(vps: Vps, template: OsTemplate, current: Price, price: Price) -> st
 def quote(session: Session, contract: Subscription, vps: Vps, price: Price, *, now: datetime) -> Quote:
     """Return what the change of a contract to a price means from today (UTC) on.
 
-    The days left are charged at what the new price is renewed at: its own amount may be meant for new customers.
+    The days left are charged at what the new price is renewed at: its own amount may be meant for new customers. The lower
+    rate of a longer period is for who pays for one: until the next renewal its days cost what they do at the period that was
+    paid for, where the product is sold for that.
     """
     today, offers = now.date(), price_list(session).offers
     if price.id not in offers:
@@ -127,12 +131,18 @@ def quote(session: Session, contract: Subscription, vps: Vps, price: Price, *, n
     spans = worth.paid_spans(session, contract, worth.Pricing(company, decision))
     proration = Proration(
         credit=unused(spans, today=today, currency=price.currency),
-        charge=cost_of_days(
-            renewal.amount,
-            renewal.period,
-            today=today,
-            until=contract.paid_until,
-            anchor_day=contract.anchor_day,
+        charge=max(
+            (
+                cost_of_days(
+                    offer.amount,
+                    offer.period,
+                    today=today,
+                    until=contract.paid_until,
+                    anchor_day=contract.anchor_day,
+                )
+                for offer in _rates(session, contract, price, offers)
+            ),
+            key=lambda cost: cost.minor,
         ),
     )
     amounts = net_and_tax(
@@ -189,6 +199,40 @@ def candidates(session: Session, *, include_private: bool) -> Sequence[Price]:
     if not include_private:
         query = query.where(Product.private.is_(False))
     return session.scalars(query).all()
+
+
+def _rates(
+    session: Session, contract: Subscription, price: Price, offers: Mapping[int, Offer]
+) -> Sequence[Offer]:
+    """Return at which offers the days left could be charged: the price's own, and for a longer period than the one that was
+    paid for also those of the product for that one.
+    """
+    own, paid_for = offers[price.id], _paid_period(session, contract)
+    until = contract.paid_until
+    if own.period.end(until) <= paid_for.end(until):
+        return [own]
+    same = sa.select(Price.id).where(
+        Price.product_id == price.product_id,
+        Price.currency == price.currency,
+        Price.period_text == str(paid_for),
+        Price.renewal_of_id.is_(None),
+        sa.or_(Price.active, Price.id == contract.price_id),
+    )
+    found = (offers[key] for key in session.scalars(same) if key in offers)
+    return [own, *(offer for offer in found if offer.period == paid_for)]
+
+
+def _paid_period(session: Session, contract: Subscription) -> Period:
+    """Return the period that a contract was last paid for."""
+    settled = (
+        sa.select(Price)
+        .join(Renewal, Renewal.price_id == Price.id)
+        .where(Renewal.subscription_id == contract.id, Renewal.settled_at.is_not(None))
+        .order_by(Renewal.starts_on.desc())
+        .limit(1)
+    )
+    last = session.scalar(settled)
+    return last.period if last is not None else session.get_one(Order, contract.order_id).price.period
 
 
 def _gib(mib: int) -> str:

@@ -113,3 +113,26 @@ def test_the_period_of_a_price_that_contracts_were_changed_to_cannot_change(shop
     with shop.db.reading() as session:
         assert session.scalar(sa.select(Price.period_text).where(Price.id == large.id)) == "0000-01-00"
     assert balance(shop) == 0
+
+
+def test_nobody_has_the_rate_of_a_year_who_pays_by_the_month(shop):
+    vps = shop.active()
+    year = make_price(shop.db, shop.price.product, period_text="0001-00-00", amount_minor=6000)
+    large = make_offer(shop, 3000, disk_mib=shop.price.product.disk_mib)
+    large_year = make_price(shop.db, large.product, period_text="0001-00-00", amount_minor=18_000)
+    paid = 0
+    # By way of a year's price to a larger product and back: as much as by the month.
+    for price in (year, large_year, year, shop.price):
+        change = agree(shop, vps, price, now=HALF)
+        if change.invoice is not None:
+            paid += pay_change(shop, change, now=HALF).invoice.gross_minor
+    assert (paid, balance(shop)) == (1000, 1000)
+    assert (worth(shop, vps), books(shop)) == (usd(500), [])
+
+
+def test_who_paid_for_a_year_has_its_rate_at_another_product(shop):
+    year = make_price(shop.db, shop.price.product, period_text="0001-00-00", amount_minor=3650)
+    vps = shop.active(price_id=year.id)
+    large = make_offer(shop, 3000)
+    large_year = make_price(shop.db, large.product, period_text="0001-00-00", amount_minor=7300)
+    assert agree(shop, vps, large_year).invoice.gross_minor == 3650

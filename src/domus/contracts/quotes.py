@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from domus.accounts.models import Account
 from domus.billing import crediting, invoicing
 from domus.billing.models import Invoice, Order, Subscription
-from domus.catalog.models import OsTemplate, Price, Product
+from domus.catalog.models import Addon, OsTemplate, Price, Product
 from domus.contracts import worth
 from domus.contracts.proration import Proration, cost_of_days, unused
 from domus.core.errors import InvalidInput
@@ -189,10 +189,12 @@ def to_credit(session: Session, contract: Subscription, amount: Money) -> list[t
 
 def candidates(session: Session, *, include_private: bool) -> Sequence[Price]:
     """Return the prices that contracts can be changed to, with their products, the smallest first."""
+    # What has to be ordered with a product would come with no change, and not be paid for.
+    has_to = sa.exists().where(Addon.product_id == Product.id, Addon.active, Addon.minimum > 0)
     query = (
         sa.select(Price)
         .join(Price.product)
-        .where(Price.active, Price.renewal_of_id.is_(None), Product.active)
+        .where(Price.active, Price.renewal_of_id.is_(None), Product.active, ~has_to)
         .order_by(Product.memory_mib, Product.disk_mib, Product.id, Price.id)
         .options(joinedload(Price.product))
     )

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from domus.catalog.models import Price
-from domus.core.errors import Conflict
+from domus.catalog.models import Addon, AddonKind, AddonPrice, Price
+from domus.core.errors import Conflict, InvalidInput
 from domus.workflows import catalog
 from domus.workflows.catalog import PriceFields
 from domus.workflows.contracts import cancelling
@@ -136,3 +136,17 @@ def test_who_paid_for_a_year_has_its_rate_at_another_product(shop):
     large = make_offer(shop, 3000)
     large_year = make_price(shop.db, large.product, period_text="0001-00-00", amount_minor=7300)
     assert agree(shop, vps, large_year).invoice.gross_minor == 3650
+
+
+def test_a_product_with_what_has_to_be_ordered_beside_it_cannot_be_changed_to(shop):
+    vps, large = shop.active(), make_offer(shop, 3000)
+    prices = [AddonPrice(period_text="0000-01-00", currency="USD", amount_minor=500)]
+    with shop.db.unit_of_work() as session:
+        session.add(
+            Addon(
+                product_id=large.product_id, name="Address", kind=AddonKind.IPV4, unit=1, minimum=1, maximum=2,
+                active=True, prices=prices,
+            )
+        )  # fmt: skip
+    with pytest.raises(InvalidInput, match="not on offer"):
+        agree(shop, vps, large, now=HALF)
